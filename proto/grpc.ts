@@ -22,7 +22,7 @@ export class Undecodable {
 /** A response's bytes, encoded already: one encoding can be handed to many calls. */
 export type Encoded = Buffer;
 
-/** grpc-js's form of a service. A handler may answer with a message or with {@link Encoded} bytes. */
+/** grpc-js's form of a service. A handler may answer with what `create` takes or with {@link Encoded} bytes. */
 export function serviceDefinition(service: DescService): grpc.ServiceDefinition {
   return Object.fromEntries(service.methods.map((method) => [method.localName, methodDefinition(method)]));
 }
@@ -34,7 +34,8 @@ function methodDefinition(method: DescMethod): grpc.MethodDefinition<unknown, un
     responseStream: method.methodKind === "server_streaming" || method.methodKind === "bidi_streaming",
     requestSerialize: (value) => encode(method.input, value as MessageShape<DescMessage>),
     requestDeserialize: (bytes) => decode(method.input, bytes),
-    responseSerialize: (value) => Buffer.isBuffer(value) ? value : encode(method.output, value as never),
+    responseSerialize: (value) =>
+      Buffer.isBuffer(value) ? value : encode(method.output, create(method.output, value as never)),
     responseDeserialize: (bytes) => fromBinary(method.output, bytes),
   };
 }

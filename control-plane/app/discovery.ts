@@ -1,0 +1,109 @@
+/** What the control plane can do, whoever asks over whatever transport: decide, commit, read, follow. */
+import type { Position } from "../domain/cluster_map.ts";
+import { type Command, decide, type Decision } from "../domain/command.ts";
+import type { Revision } from "../domain/names.ts";
+import { type Refusal, refuse } from "../domain/refusal.ts";
+import { type Scope, since, type Update } from "../domain/update.ts";
+import type { Commit, Store } from "../store/store.ts";
+import type { Log } from "../../proto/log.ts";
+import type { Hub } from "./hub.ts";
+import { guardOf, writesOf } from "./keys.ts";
+import type { Follow } from "./watcher.ts";
+
+/** Who asks, and why. Every request has both: rights and history hang on them. */
+export interface Caller {
+  readonly identity: string;
+  /** In people's words; may be empty. */
+  readonly reason: string;
+}
+
+/** Who has shown nobody who they are. */
+export const ANONYMOUS = "anonymous";
+
+/** The resource is as asked for, since `revision`. */
+export interface Written {
+  readonly kind: "written";
+  readonly revision: Revision;
+}
+
+/** A commit that loses against another is decided anew, this many times at most. */
+const MOST_TRIES = 16;
+
+/** How long a read waits for a revision that it was asked to see, in ms. */
+const MIN_REVISION_WAIT_MS = 5_000;
+
+export class Discovery {
+  constructor(private readonly store: Store, private readonly hub: Hub, private readonly log: Log) {}
+
+  /** Does what `command` asks for, once the map shows it: who reads here afterwards reads it. */
+  async execute(caller: Caller, command: Command, signal: AbortSignal): Promise<Written | Refusal> {
+    for (let tries = 0; tries < MOST_TRIES; tries++) {
+      const map = this.hub.current();
+      const decision = decide(map, command);
+      const outcome = decision.kind === "accept" ? await this.#commit(decision) : decision;
+      if (outcome.kind === "conflict") {
+        // The store has moved on: its log will say how.
+        await this.hub.reached((map.position.revision + 1n) as Revision, signal);
+        continue;
+      }
+      this.#note(caller, command, outcome);
+      if (outcome.kind === "refuse") return outcome;
+      await this.hub.reached(outcome.revision, signal);
+      return { kind: "written", revision: outcome.revision };
+    }
+    return refuse("conflict", `Cannot change service "${command.service}": others kept changing it, try again`);
+  }
+
+  /** Everything in scope, at one position that is not before `minRevision`. */
+  async read(scope: Scope, minRevision: Revision, signal: AbortSignal): Promise<Update | Refusal> {
+    const late = AbortSignal.timeout(MIN_REVISION_WAIT_MS);
+    try {
+      await this.hub.reached(minRevision, AbortSignal.any([signal, late]));
+    } catch (error) {
+      if (!late.aborted) throw error;
+      const { revision } = this.hub.current().position;
+      return refuse("unavailable", `Cannot read revision ${minRevision}: the newest one here is ${revision}`);
+    }
+    return since(this.hub.current(), scope);
+  }
+
+  /** Updates of a scope, from `after` on. */
+  follow(scope: Scope, after?: Position): Follow {
+    return this.hub.follow(scope, after);
+  }
+
+  /** Where the map stands. */
+  position(): Position {
+    return this.hub.current().position;
+  }
+
+  /** Why requests cannot be served as promised; empty: they can. */
+  problems(): readonly string[] {
+    return this.hub.live ? [] : ["the map does not follow the store"];
+  }
+
+  async #commit({ changes, relies }: Extract<Decision, { kind: "accept" }>) {
+    return outcomeOf(await this.store.commit(changes.map(writesOf), relies.map(guardOf)));
+  }
+
+  #note({ identity, reason }: Caller, { kind, realm, service }: Command, outcome: Outcome): void {
+    if (outcome.kind === "unchanged") return;
+    const fields = { operation: kind, realm, service, identity, reason };
+    if (outcome.kind === "committed") this.log.info("Changed the map", { ...fields, revision: outcome.revision });
+    else this.log.warn("Refused a change", { ...fields, code: outcome.code, refusal: outcome.message });
+  }
+}
+
+type Outcome = Extract<Commit, { kind: "committed" }> | Exclude<Decision, { kind: "accept" }>;
+
+function outcomeOf(commit: Commit): Outcome | Extract<Commit, { kind: "conflict" }> {
+  switch (commit.kind) {
+    case "committed":
+    case "conflict":
+      return commit;
+    case "refused":
+      return refuse("unavailable", `Cannot write to the store: ${commit.reason}`);
+    case "unknown":
+      return refuse("unknown", `Cannot tell whether the store was written: ${commit.reason}`);
+  }
+}

@@ -1,0 +1,48 @@
+/** Why something asked for is not done. A value: nothing is thrown that a caller may have caused. */
+
+/** A closed set; `transport/status.ts` says what each is called on the wire. */
+export type RefusalCode =
+  /** Not of the shape that the contract asks for. */
+  | "invalid"
+  /** What is named does not exist. */
+  | "not_found"
+  /** Over a limit of size or number. */
+  | "too_large"
+  /** Others kept changing what this relies on. */
+  | "conflict"
+  /** Not possible now and certainly not done: try again. */
+  | "unavailable"
+  /** Perhaps done: the store could not tell. */
+  | "unknown";
+
+export interface Violation {
+  /** As in JSON, nested ones with dots and brackets: `split[0].share`. */
+  readonly field: string;
+  readonly description: string;
+}
+
+export interface Refusal {
+  readonly kind: "refuse";
+  readonly code: RefusalCode;
+  /** One sentence for people. */
+  readonly message: string;
+  readonly violations: readonly Violation[];
+}
+
+export function refuse(code: RefusalCode, message: string, violations: readonly Violation[] = []): Refusal {
+  return { kind: "refuse", code, message, violations };
+}
+
+/** Whether an outcome is a refusal. */
+export function isRefusal(outcome: object): outcome is Refusal {
+  return "kind" in outcome && outcome.kind === "refuse";
+}
+
+/** The refusal of a request whose fields are not what they should be. */
+export function invalid(violations: readonly Violation[]): Refusal {
+  return refuse(
+    "invalid",
+    violations.map(({ field, description }) => `${field}: ${description}`).join("; "),
+    violations,
+  );
+}

@@ -1,0 +1,88 @@
+/** The control plane: wires store, hub, application and transports, and runs until it is told to stop. */
+import { join } from "node:path";
+import { Discovery } from "./app/discovery.ts";
+import { Followers } from "./app/followers.ts";
+import { openHub } from "./app/hub.ts";
+import { type ControlPlaneSettings, FLAGS, loadControlPlaneSettings } from "./settings.ts";
+import { openMemoryStore } from "./store/memory.ts";
+import { openSqliteStore } from "./store/sqlite.ts";
+import type { Store } from "./store/store.ts";
+import { serveGrpc } from "./transport/grpc.ts";
+import { serveHttp } from "./transport/http.ts";
+import { createLog, type Log } from "../proto/log.ts";
+import { type Address, describeFlags, formatAddress } from "../proto/settings.ts";
+
+export interface ControlPlane extends AsyncDisposable {
+  readonly http: Address;
+  readonly grpc: Address;
+}
+
+/** Answers when everything is served. Disposing ends watches with UNAVAILABLE, lets writes finish, closes the store. */
+export async function startControlPlane(settings: ControlPlaneSettings, log: Log): Promise<ControlPlane> {
+  await using started = new AsyncDisposableStack();
+  const now = () => Date.now();
+  const store = started.use(openStore(settings));
+  const hub = started.use(await openHub({ store, log, now }));
+  const discovery = new Discovery(store, hub, log);
+  const ports = { discovery, followers: new Followers(now), log };
+  const grpc = started.use(await serveGrpc(ports, settings.grpc));
+  const http = started.use(serveHttp(ports, settings.http));
+  const running = started.move();
+  return { http: http.address, grpc: grpc.address, [Symbol.asyncDispose]: () => running.disposeAsync() };
+}
+
+function openStore({ store, data }: ControlPlaneSettings): Store {
+  if (store.kind === "memory") return openMemoryStore();
+  Deno.mkdirSync(data, { recursive: true });
+  return openSqliteStore(store.path ?? join(data, "map.sqlite"));
+}
+
+const HELP = `The control plane: keeps the cluster map and serves it over gRPC and HTTP.
+
+Usage: ./portolan control-plane [flags]
+
+${describeFlags(FLAGS)}  --config FILE  Settings as a JSON object, keys as flags without their hyphens
+  --help         This text
+
+Example: ./portolan control-plane --data /var/lib/portolan
+`;
+
+async function main(): Promise<number> {
+  const loaded = loadControlPlaneSettings({
+    args: Deno.args,
+    env: Deno.env.toObject(),
+    readFile: (path) => Deno.readTextFileSync(path),
+  });
+  if (loaded.kind === "help") return console.log(HELP), 0;
+  if (loaded.kind === "problems") {
+    for (const problem of loaded.problems) console.error(`portolan control-plane: ${problem}`);
+    console.error("portolan control-plane: see ./portolan control-plane --help");
+    return 2;
+  }
+  const log = createLog("control-plane");
+  try {
+    await using controlPlane = await startControlPlane(loaded.settings, log);
+    const { http, grpc } = controlPlane;
+    log.info("Serving", { http: formatAddress(http), grpc: formatAddress(grpc) });
+    log.info("Stopping", { signal: await stopSignal() });
+  } catch (error) {
+    console.error(`portolan control-plane: ${(error as Error).message}`);
+    return 1;
+  }
+  return 0;
+}
+
+/** The first SIGINT or SIGTERM; the next one ends the program at once, as if nobody listened. */
+function stopSignal(): Promise<string> {
+  return new Promise((resolve) => {
+    const signals = ["SIGINT", "SIGTERM"] as const;
+    const stop = (signal: string) => () => {
+      for (const one of signals) Deno.removeSignalListener(one, listeners[one]);
+      resolve(signal);
+    };
+    const listeners = { SIGINT: stop("SIGINT"), SIGTERM: stop("SIGTERM") };
+    for (const one of signals) Deno.addSignalListener(one, listeners[one]);
+  });
+}
+
+if (import.meta.main) Deno.exit(await main());

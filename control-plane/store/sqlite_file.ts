@@ -1,0 +1,123 @@
+/** Opens the SQLite file of a store: settings that make commits durable, its schema, and errors that say what to do. */
+import { DatabaseSync } from "node:sqlite";
+
+/** The file cannot be used as it is; the message names it and says what to do. */
+export class CannotOpenStore extends Error {
+  constructor(path: string, problem: string, options?: ErrorOptions) {
+    super(`Cannot open the store "${path}": ${problem}`, options);
+  }
+}
+
+/**
+ * Opens or creates the file for this process alone: another one that tries finds it locked.
+ * Throws {@link CannotOpenStore}.
+ */
+export function openSqliteFile(path: string): DatabaseSync {
+  let file;
+  try {
+    // The wait, in ms, is for a predecessor that is just closing.
+    file = new DatabaseSync(path, { timeout: 500 });
+  } catch (error) {
+    throw new CannotOpenStore(path, unopenable(path, error), { cause: error });
+  }
+  try {
+    configure(file);
+    checkSchema(path, file);
+    return file;
+  } catch (error) {
+    file.close();
+    if (error instanceof CannotOpenStore) throw error;
+    throw new CannotOpenStore(path, unusable(error), { cause: error });
+  }
+}
+
+/** SQLite's primary result code (sqlite.org/rescode.html) of what a statement threw. */
+export function sqliteCode(error: unknown): number | undefined {
+  const code = (error as { errcode?: unknown } | undefined)?.errcode;
+  return typeof code === "number" ? code & 0xff : undefined;
+}
+
+export const SQLITE_FULL = 13;
+const SQLITE_BUSY = 5;
+const SQLITE_READONLY = 8;
+const SQLITE_CORRUPT = 11;
+const SQLITE_NOTADB = 26;
+
+/** Marks our files for `file(1)` and for us: "Prtl". */
+const APPLICATION_ID = 0x5072746c;
+const SCHEMA_VERSION = 1;
+
+// The key is the table: values are small and read in its order. TEXT compares by bytes of UTF-8.
+const SCHEMA = `
+  CREATE TABLE entries (key TEXT PRIMARY KEY, value BLOB NOT NULL, revision INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+  CREATE TABLE clock (id INTEGER PRIMARY KEY CHECK (id = 1), revision INTEGER NOT NULL) STRICT;
+  INSERT INTO clock VALUES (1, 0);
+  PRAGMA application_id = ${APPLICATION_ID};
+  PRAGMA user_version = ${SCHEMA_VERSION};`;
+
+// Prepared statements, not `exec`: only their errors carry a code.
+function configure(file: DatabaseSync): void {
+  // Said before the first access, so that no other process ever gets in and the index of the log needs no file.
+  pragma(file, "locking_mode = EXCLUSIVE");
+  pragma(file, "journal_mode = WAL");
+  // FULL: every commit is synced. The second goes beyond fsync where fsync is not enough (macOS).
+  pragma(file, "synchronous = FULL");
+  pragma(file, "fullfsync = ON");
+}
+
+function checkSchema(path: string, file: DatabaseSync): void {
+  file.prepare("BEGIN IMMEDIATE").run();
+  const application = pragma(file, "application_id");
+  const version = Number(pragma(file, "user_version"));
+  const tables = Number(file.prepare("SELECT count(*) AS n FROM sqlite_schema").get()?.["n"]);
+  if (application === 0 && version === 0 && tables === 0) {
+    file.exec(SCHEMA);
+  } else if (application !== APPLICATION_ID) {
+    throw new CannotOpenStore(path, `it is a database of another program: ${ELSEWHERE}`);
+  } else if (version !== SCHEMA_VERSION) {
+    throw new CannotOpenStore(
+      path,
+      `it has the form ${version}, this program knows ${SCHEMA_VERSION}: use the program that wrote it or a newer one`,
+    );
+  }
+  file.prepare("COMMIT").run();
+  const damage = pragma(file, "quick_check(1)");
+  if (damage !== "ok") throw new CannotOpenStore(path, `${DAMAGED} (${String(damage).replaceAll("\n", " ")})`);
+}
+
+function pragma(file: DatabaseSync, text: string): unknown {
+  const row = file.prepare(`PRAGMA ${text}`).get();
+  return row && Object.values(row)[0];
+}
+
+const ELSEWHERE = "name another file";
+const DAMAGED = "the file is damaged: restore it from a backup, or move it away to start with an empty map";
+
+function unusable(error: unknown): string {
+  switch (sqliteCode(error)) {
+    case SQLITE_BUSY:
+      return `another process has locked it: stop that one, or ${ELSEWHERE}`;
+    case SQLITE_READONLY:
+      return `it cannot be written: give this user the right to write it and its folder, or ${ELSEWHERE}`;
+    case SQLITE_CORRUPT:
+      return DAMAGED;
+    case SQLITE_FULL:
+      return "the disk is full: make room";
+    case SQLITE_NOTADB:
+      return `it is no SQLite file: ${ELSEWHERE}`;
+    default:
+      return (error as Error).message;
+  }
+}
+
+// SQLite says only that it cannot open the file.
+function unopenable(path: string, error: unknown): string {
+  if (error instanceof Deno.errors.NotCapable) return error.message;
+  try {
+    if (Deno.statSync(path).isDirectory) return `it is a folder: ${ELSEWHERE}`;
+    return `it cannot be read: give this user the right to read and write it, or ${ELSEWHERE}`;
+  } catch (missing) {
+    if (!(missing instanceof Deno.errors.NotFound)) return (missing as Error).message;
+    return "it cannot be created: make its folder, with the right to write it";
+  }
+}

@@ -1,0 +1,57 @@
+/** A watch as server-sent events: `update` with one part as JSON; its id, a position, on the last part of an update. */
+import type { Discovery } from "../app/discovery.ts";
+import type { Follow } from "../app/watcher.ts";
+import type { Position } from "../domain/cluster_map.ts";
+import type { Scope, Update } from "../domain/update.ts";
+import { updateJson } from "./encode.ts";
+import { formatPosition } from "./wire.ts";
+
+/** Ends when its reader goes or `stopping` aborts. The next update is made when this one was read. */
+export function eventStream(
+  discovery: Discovery,
+  scope: Scope,
+  after: Position | undefined,
+  stopping: AbortSignal,
+): ReadableStream<Uint8Array> {
+  const gone = new AbortController();
+  const ended = AbortSignal.any([gone.signal, stopping]);
+  let follow: Follow | undefined;
+  return new ReadableStream<Uint8Array>({
+    async pull(controller) {
+      follow ??= discovery.follow(scope, after);
+      try {
+        controller.enqueue(eventsOf(await follow.next(ended)));
+      } catch (error) {
+        follow[Symbol.dispose]();
+        if (!ended.aborted) throw error;
+        if (!gone.signal.aborted) controller.close();
+      }
+    },
+    cancel() {
+      gone.abort();
+      follow?.[Symbol.dispose]();
+    },
+    // Nothing is followed before somebody reads.
+  }, { highWaterMark: 0 });
+}
+
+const encoder = new TextEncoder();
+const encodedEvents = new WeakMap<Update, Uint8Array>();
+
+function eventsOf(update: Update): Uint8Array {
+  const known = encodedEvents.get(update);
+  if (known) return known;
+  const { position, complete, set, deleted } = update;
+  const idle = !complete && set.length === 0 && deleted.length === 0;
+  const events = encoder.encode(idle ? `: complete up to ${formatPosition(position)}\n\n` : eventTexts(update));
+  encodedEvents.set(update, events);
+  return events;
+}
+
+function eventTexts(update: Update): string {
+  const parts = updateJson(update);
+  return parts.map((part, i) => {
+    const id = i === parts.length - 1 ? `id: ${formatPosition(update.position)}\n` : "";
+    return `event: update\n${id}data: ${part}\n\n`;
+  }).join("");
+}

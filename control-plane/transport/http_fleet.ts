@@ -1,0 +1,23 @@
+/** Who follows the map, over HTTP. */
+import { toJsonString } from "@bufbuild/protobuf";
+import { Invalid, parseRealm } from "../domain/names.ts";
+import { invalid } from "../domain/refusal.ts";
+import { ListFollowersResponseSchema } from "../../proto/gen/portolan/v1/fleet_pb.ts";
+import { followersResponse } from "./fleet.ts";
+import { type HttpPorts, jsonResponse, refuseUnknownQuery, type Routes } from "./http_common.ts";
+import { formatPosition } from "./wire.ts";
+
+export function fleetRoutes({ discovery, followers }: HttpPorts): Routes {
+  return {
+    "/api/v1/realms/:realm/followers": {
+      GET: (context) => {
+        const realm = parseRealm(context.req.param("realm") ?? "");
+        if (realm instanceof Invalid) return invalid([{ field: "realm", description: realm.problem }]);
+        const position = discovery.position();
+        const response = followersResponse(position, followers.list(realm));
+        const json = toJsonString(ListFollowersResponseSchema, response, { alwaysEmitImplicit: true });
+        return refuseUnknownQuery(context, []) ?? jsonResponse(json, { "portolan-position": formatPosition(position) });
+      },
+    },
+  };
+}

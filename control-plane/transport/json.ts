@@ -1,0 +1,112 @@
+/** JSON bodies as messages of the contract, checked by the message's descriptor so that every bad field has a name. */
+import {
+  type DescEnum,
+  type DescField,
+  type DescMessage,
+  fromJson,
+  type JsonValue,
+  type MessageShape,
+  ScalarType,
+} from "@bufbuild/protobuf";
+import { invalid, type Refusal, type Violation } from "../domain/refusal.ts";
+
+/** The message that `bytes` spell, or everything that is wrong with them. Strict: unknown fields are refused. */
+export function parseJson<M extends DescMessage>(schema: M, bytes: Uint8Array): MessageShape<M> | Refusal {
+  let json: unknown;
+  try {
+    json = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+  } catch {
+    return invalid([{ field: "body", description: "expected a JSON object in UTF-8" }]);
+  }
+  const violations = checkMessage(schema, json, "");
+  if (violations.length > 0) return invalid(violations);
+  return fromJson(schema, json as JsonValue);
+}
+
+type Check = readonly Violation[];
+
+const GOOD: Check = [];
+
+function checkMessage(schema: DescMessage, value: unknown, path: string): Check {
+  if (schema.typeName === "google.protobuf.Duration") {
+    const good = typeof value === "string" && /^-?[0-9]{1,12}(\.[0-9]{1,9})?s$/.test(value);
+    return good ? GOOD : bad(path, 'expected a duration in seconds, like "15s"');
+  }
+  if (!isObject(value)) return bad(path, "expected an object");
+  return Object.entries(value).flatMap(([key, inner]) => {
+    const field = schema.fields.find(({ jsonName, name }) => key === jsonName || key === name);
+    const inside = path === "" ? key : `${path}.${key}`;
+    if (!field) return bad(inside, "unknown field");
+    // In the contract's JSON, null is the same as leaving a field out.
+    return inner === null ? GOOD : checkField(field, inner, inside);
+  });
+}
+
+function checkField(field: DescField, value: unknown, path: string): Check {
+  switch (field.fieldKind) {
+    case "message":
+      return checkMessage(field.message, value, path);
+    case "enum":
+      return checkEnum(field.enum, value, path);
+    case "scalar":
+      return checkScalar(field.scalar, value, path);
+    case "list": {
+      if (!Array.isArray(value)) return bad(path, "expected a list");
+      return value.flatMap((item, i) => checkItem(field, item, `${path}[${i}]`));
+    }
+    case "map": {
+      if (!isObject(value)) return bad(path, "expected an object");
+      return Object.entries(value).flatMap(([key, item]) => {
+        const inside = `${path}.${key}`;
+        // An object's prototype cannot be told from an entry.
+        return key === "__proto__"
+          ? bad(inside, "cannot be kept")
+          : checkText(key, path) ?? checkItem(field, item, inside);
+      });
+    }
+  }
+}
+
+function checkItem(field: DescField & { fieldKind: "list" | "map" }, value: unknown, path: string): Check {
+  if (field.message) return checkMessage(field.message, value, path);
+  if (field.enum) return checkEnum(field.enum, value, path);
+  return checkScalar(field.scalar ?? ScalarType.STRING, value, path);
+}
+
+function checkEnum(schema: DescEnum, value: unknown, path: string): Check {
+  const words = schema.values.map(({ name }) => name);
+  return words.includes(value as string) ? GOOD : bad(path, `expected one of ${words.join(", ")}`);
+}
+
+function checkScalar(type: ScalarType, value: unknown, path: string): Check {
+  switch (type) {
+    case ScalarType.STRING:
+      return typeof value === "string" ? checkText(value, path) ?? GOOD : bad(path, "expected a text");
+    case ScalarType.BOOL:
+      return typeof value === "boolean" ? GOOD : bad(path, "expected true or false");
+    case ScalarType.UINT32:
+      return isWhole(value, 0xffff_ffff) ? GOOD : bad(path, "expected a whole number");
+    case ScalarType.UINT64:
+      return isWhole(value, Number.MAX_SAFE_INTEGER) || /^[0-9]{1,19}$/.test(String(value))
+        ? GOOD
+        : bad(path, "expected a whole number");
+    default:
+      throw new Error(`Cannot check a field of scalar type ${ScalarType[type]}: no message of the contract has one`);
+  }
+}
+
+function checkText(text: string, path: string): Check | undefined {
+  return text.isWellFormed() ? undefined : bad(path, "expected text that is valid Unicode");
+}
+
+function isWhole(value: unknown, most: number): boolean {
+  return typeof value === "number" && Number.isInteger(value) && value >= 0 && value <= most;
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function bad(path: string, description: string): Check {
+  return [{ field: path === "" ? "body" : path, description }];
+}

@@ -1,0 +1,46 @@
+/** One table of what each refusal is called: on gRPC, over HTTP, in a problem's `code`. */
+import { anyPack } from "@bufbuild/protobuf/wkt";
+import { create } from "@bufbuild/protobuf";
+import { Metadata, status, type StatusObject } from "@grpc/grpc-js";
+import type { Refusal, RefusalCode } from "../domain/refusal.ts";
+import { encode } from "../../proto/grpc.ts";
+import { BadRequestSchema } from "../../proto/gen/google/rpc/error_details_pb.ts";
+import { StatusSchema } from "../../proto/gen/google/rpc/status_pb.ts";
+
+const TABLE: Readonly<Record<RefusalCode | "internal", { grpc: status; http: number; title: string }>> = {
+  invalid: { grpc: status.INVALID_ARGUMENT, http: 400, title: "Invalid request" },
+  not_found: { grpc: status.NOT_FOUND, http: 404, title: "Not found" },
+  too_large: { grpc: status.RESOURCE_EXHAUSTED, http: 413, title: "Too large" },
+  conflict: { grpc: status.ABORTED, http: 409, title: "Conflict" },
+  unavailable: { grpc: status.UNAVAILABLE, http: 503, title: "Unavailable" },
+  unknown: { grpc: status.UNKNOWN, http: 500, title: "Outcome unknown" },
+  internal: { grpc: status.INTERNAL, http: 500, title: "Internal error" },
+};
+
+/** A refusal as the end of a gRPC call; fields that are not what they should be as `google.rpc.BadRequest`. */
+export function grpcStatus({ code, message, violations }: Refusal): StatusObject {
+  const metadata = new Metadata();
+  if (violations.length > 0) {
+    const details = [anyPack(BadRequestSchema, create(BadRequestSchema, { fieldViolations: [...violations] }))];
+    const rich = create(StatusSchema, { code: TABLE[code].grpc, message, details });
+    metadata.set("grpc-status-details-bin", encode(StatusSchema, rich));
+  }
+  return { code: TABLE[code].grpc, details: message, metadata };
+}
+
+/** A problem as RFC 9457 has it, with the gRPC name of its code. */
+export function problem(refusal: Refusal): { status: number; body: Record<string, unknown> } {
+  const { grpc, http, title } = TABLE[refusal.code];
+  const { message: detail, violations } = refusal;
+  return { status: http, body: { type: "about:blank", title, status: http, detail, code: status[grpc], violations } };
+}
+
+/** What a bug looks like from outside: its cause is logged, not sent. */
+export function internalProblem(): { status: number; body: Record<string, unknown> } {
+  const { grpc, http, title } = TABLE.internal;
+  const detail = "The control plane failed to answer: its log says why";
+  return {
+    status: http,
+    body: { type: "about:blank", title, status: http, detail, code: status[grpc], violations: [] },
+  };
+}

@@ -1,0 +1,171 @@
+/** Requests of the contract as commands and scopes of the domain. Total: whatever comes in gives a value or a refusal. */
+import type { Message } from "@bufbuild/protobuf";
+import { MAX_METADATA_BYTES, type Position } from "../domain/cluster_map.ts";
+import type { Command } from "../domain/command.ts";
+import {
+  DEFAULT_VERSION,
+  DEFAULT_WEIGHT,
+  Invalid,
+  parseAliasName,
+  parseEpoch,
+  parseHost,
+  parseHostId,
+  parseInstanceId,
+  parsePort,
+  parseRealm,
+  parseRevision,
+  parseServiceName,
+  parseStickyHeader,
+  parseVersion,
+  parseWeight,
+  parseZone,
+} from "../domain/names.ts";
+import { type Refusal, refuse } from "../domain/refusal.ts";
+import { parseSplit, type Route, type Share } from "../domain/route.ts";
+import { metadataBytes, textBytes } from "../domain/size.ts";
+import type { Scope } from "../domain/update.ts";
+import type * as pb from "../../proto/gen/portolan/v1/cluster_map_pb.ts";
+import type {
+  DeregisterRequest,
+  InstanceSpec,
+  PutAliasRequest,
+  RegisterRequest,
+  SetEnabledRequest,
+} from "../../proto/gen/portolan/v1/registry_pb.ts";
+import { Fields } from "./fields.ts";
+
+/** A command and why it was given. */
+export interface Order {
+  readonly kind: "order";
+  readonly command: Command;
+  readonly reason: string;
+}
+
+const MAX_REASON_BYTES = 1_024;
+
+export function registerOrder(request: RegisterRequest): Order | Refusal {
+  const fields = new Fields();
+  const target = targetOf(fields, request);
+  const id = fields.take("id", parseInstanceId(request.id));
+  const instance = instanceOf(fields, request.instance);
+  const bytes = request.instance ? metadataBytes(request.instance.metadata) : 0;
+  const refusal = fields.refusal();
+  if (refusal) return refusal;
+  if (bytes > MAX_METADATA_BYTES) {
+    return refuse("too_large", `metadata: ${bytes} bytes are more than ${MAX_METADATA_BYTES}`, [
+      { field: "metadata", description: `expected keys and values of at most ${MAX_METADATA_BYTES} bytes together` },
+    ]);
+  }
+  return order(request, { kind: "register", ...target, instance: { id, ...instance } });
+}
+
+export function deregisterOrder(request: DeregisterRequest): Order | Refusal {
+  const fields = new Fields();
+  const target = targetOf(fields, request);
+  const id = fields.take("id", parseInstanceId(request.id));
+  return fields.refusal() ?? order(request, { kind: "deregister", ...target, id });
+}
+
+export function setEnabledOrder(request: SetEnabledRequest): Order | Refusal {
+  const fields = new Fields();
+  const target = targetOf(fields, request);
+  const id = request.id === "" ? undefined : fields.take("id", parseInstanceId(request.id));
+  const { enabled } = request;
+  const command = { kind: "set_enabled", ...target, enabled, ...(id !== undefined && { id }) } as const;
+  return fields.refusal() ?? order(request, command);
+}
+
+export function putAliasOrder(request: PutAliasRequest): Order | Refusal {
+  const fields = new Fields();
+  const target = targetOf(fields, request);
+  const alias = fields.take("alias", parseAliasName(request.alias));
+  const route = routeOf(fields, request.route);
+  return fields.refusal() ?? order(request, { kind: "put_alias", ...target, alias, route });
+}
+
+/** A scope as the domain has it; `field` names it in what is wrong with it. */
+export function scopeOf(scope: pb.Scope | undefined): Scope | Refusal {
+  const fields = new Fields();
+  if (!scope) fields.add("scope", "is required");
+  const realm = fields.take("realm", parseRealm(scope?.realm ?? ""));
+  const services = (scope?.services ?? []).map((name, i) => fields.take(`services[${i}]`, parseServiceName(name)));
+  return fields.refusal() ?? (services.length > 0 ? { realm, services: new Set(services) } : { realm });
+}
+
+export function positionOf(position: pb.Position): Position | Refusal {
+  const fields = new Fields();
+  const epoch = fields.take("position.epoch", parseEpoch(position.epoch));
+  const revision = fields.take("position.revision", parseRevision(position.revision));
+  return fields.refusal() ?? { epoch, revision };
+}
+
+type Write = RegisterRequest | DeregisterRequest | SetEnabledRequest | PutAliasRequest;
+
+function targetOf(fields: Fields, request: Write) {
+  // What a later contract asks for is not ignored: its sender relies on it.
+  if (hasUnknownFields(request)) fields.add("", "holds fields that this control plane does not know");
+  const reason = request.options?.reason ?? "";
+  if (textBytes(reason) > MAX_REASON_BYTES) fields.add("reason", `expected at most ${MAX_REASON_BYTES} bytes`);
+  return {
+    realm: fields.take("realm", parseRealm(request.realm)),
+    service: fields.take("service", parseServiceName(request.service)),
+  };
+}
+
+function order(request: Write, command: Command): Order {
+  return { kind: "order", command, reason: request.options?.reason ?? "" };
+}
+
+function instanceOf(fields: Fields, spec: InstanceSpec | undefined) {
+  if (!spec) fields.add("instance", "is required");
+  if (spec?.ttl) fields.add("ttl", "leases are not served yet: leave it out to register for good");
+  for (const key of Object.keys(spec?.metadata ?? {})) {
+    if (key === "") fields.add("metadata", "expected keys that are not empty");
+  }
+  return {
+    host: fields.take("host", parseHost(spec?.host ?? "")),
+    port: fields.take("port", parsePort(spec?.port ?? 0)),
+    version: fields.take("version", parseVersion(spec?.version ?? DEFAULT_VERSION)),
+    weight: fields.take("weight", parseWeight(spec?.weight ?? DEFAULT_WEIGHT)),
+    ...(spec?.zone && { zone: fields.take("zone", parseZone(spec.zone)) }),
+    ...(spec?.hostId && { hostId: fields.take("hostId", parseHostId(spec.hostId)) }),
+    metadata: { ...spec?.metadata },
+  };
+}
+
+function routeOf(fields: Fields, route: pb.Route | undefined): Route {
+  const { version = 0, split = [], stickyHeader = "" } = route ?? {};
+  const none: Route = { kind: "version", version: DEFAULT_VERSION };
+  if (version === 0 && split.length === 0) return fields.add("version", "expected a version or a split"), none;
+  if (version !== 0 && split.length > 0) return fields.add("version", "expected either a version or a split"), none;
+  if (version !== 0) {
+    if (stickyHeader !== "") fields.add("stickyHeader", "expected only with a split");
+    return { kind: "version", version: fields.take("version", parseVersion(version)) };
+  }
+  const shares: Share[] = split.map(({ version, share }, i) => ({
+    version: fields.take(`split[${i}].version`, parseVersion(version)),
+    share,
+  }));
+  const header = stickyHeader === "" ? undefined : fields.take("stickyHeader", parseStickyHeader(stickyHeader));
+  return fields.take("split", parseSplit(shares, header));
+}
+
+function hasUnknownFields(value: unknown): boolean {
+  if (typeof value !== "object" || value === null || value instanceof Uint8Array) return false;
+  if (((value as Message).$unknown?.length ?? 0) > 0) return true;
+  return Object.entries(value).some(([key, inner]) => key !== "$unknown" && hasUnknownFields(inner));
+}
+
+/** `EPOCH.REVISION`, or a revision of the epoch that runs: as in ids of events. */
+export function parsePosition(text: string, current: Position): Position | Invalid {
+  const match = /^(?:([0-9]{1,19})\.)?([0-9]{1,19})$/.exec(text);
+  if (!match) return new Invalid("expected EPOCH.REVISION or a revision");
+  const epoch = match[1] === undefined ? current.epoch : parseEpoch(BigInt(match[1]));
+  const revision = parseRevision(BigInt(match[2] ?? ""));
+  if (epoch instanceof Invalid) return epoch;
+  return revision instanceof Invalid ? revision : { epoch, revision };
+}
+
+export function formatPosition({ epoch, revision }: Position): string {
+  return `${epoch}.${revision}`;
+}

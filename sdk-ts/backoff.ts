@@ -1,0 +1,46 @@
+import { status } from "@grpc/grpc-js";
+
+/** Time and chance, as ports: tests bring their own. */
+export interface Ports {
+  /** In [0, 1). */
+  readonly random: () => number;
+  /** Resolves after `ms`, or at once when the signal is aborted. */
+  readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
+}
+
+export const REAL: Ports = { random: Math.random, sleep };
+
+const BASE_MS = 50;
+const MAX_MS = 3_000;
+
+/**
+ * How long to wait before retry `n` (from 1) of reaching a control plane, in ms: doubled each time up to 3 s, of which
+ * chance takes up to a half, so that followers of a control plane that went away do not come back in step.
+ */
+export function reconnectDelay(n: number, random: () => number): number {
+  const most = Math.min(MAX_MS, BASE_MS * 2 ** Math.min(n - 1, 16));
+  return Math.round(most - random() * most / 2);
+}
+
+/** Codes after which asking again gives the same answer; everything else may be the connection's fault. */
+export const FINAL_CODES: ReadonlySet<status> = new Set([
+  status.INVALID_ARGUMENT,
+  status.PERMISSION_DENIED,
+  status.UNAUTHENTICATED,
+  status.NOT_FOUND,
+  status.UNIMPLEMENTED,
+]);
+
+/** Resolves after `ms`, or at once when the signal is aborted. */
+export function sleep(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) return resolve();
+    const done = () => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", done);
+      resolve();
+    };
+    const timer = setTimeout(done, ms);
+    signal.addEventListener("abort", done, { once: true });
+  });
+}

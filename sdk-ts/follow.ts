@@ -1,0 +1,133 @@
+import type { Position, Service } from "../proto/gen/portolan/v1/cluster_map_pb.ts";
+import type { Follower_Kind } from "../proto/gen/portolan/v1/discovery_pb.ts";
+import { type Log, SILENT } from "../proto/log.ts";
+import { FINAL_CODES, type Ports, REAL, reconnectDelay } from "./backoff.ts";
+import { type Held, type HeldAt, NOTHING, samePosition } from "./fold.ts";
+import { Newest } from "./newest.ts";
+import { type AppliedReport, openWatch, type Watch } from "./watch.ts";
+
+/** The map in a scope, whole, at one position. */
+export interface Snapshot {
+  readonly position: Position;
+  readonly services: ReadonlyMap<string, Service>;
+  /** Names set or deleted since the snapshot yielded before. */
+  readonly changed: ReadonlySet<string>;
+}
+
+/**
+ * Iterating gives the newest snapshot, the ones skipped that came while nobody asked, and a new position also where
+ * nothing changed. It throws when the control plane refuses for good; disposing ends it.
+ */
+export interface Following extends AsyncDisposable, AsyncIterable<Snapshot> {
+  /** Says that nothing is routed any more but by the map at `position`; `refused` names what could not be used. */
+  applied(position: Position, refused?: readonly { service: string; reason: string }[]): void;
+  /** Whether a control plane answers; the snapshots stay good while none does. */
+  readonly connected: boolean;
+}
+
+export interface FollowOptions {
+  /** `host:port` of each; tried in turn. */
+  readonly controlPlanes: readonly string[];
+  /** No services: all of the realm, those to come included. */
+  readonly scope: { realm: string; services: readonly string[] };
+  readonly follower: { id: string; kind: Follower_Kind; program: string; zone: string };
+  readonly log?: Log;
+}
+
+/** Follows the map over one watch at a time, for as long as it takes: see architecture.md "Watching, precisely". */
+export function follow(options: FollowOptions, ports: Ports = REAL): Following {
+  if (options.controlPlanes.length === 0) throw new TypeError("Cannot follow the map: no control plane is named");
+  return new Follow(options, ports);
+}
+
+class Follow implements Following {
+  readonly #options: FollowOptions;
+  readonly #ports: Ports;
+  readonly #log: Log;
+  readonly #snapshots = new Newest<Snapshot>(melt);
+  readonly #stop = new AbortController();
+  readonly #ended: Promise<void>;
+  #held: Held = NOTHING;
+  #applied: AppliedReport | undefined;
+  #watch: Watch | undefined;
+  #failures = 0;
+
+  constructor(options: FollowOptions, ports: Ports) {
+    this.#options = options;
+    this.#ports = ports;
+    this.#log = options.log ?? SILENT;
+    this.#ended = this.#run();
+  }
+
+  get connected(): boolean {
+    return this.#watch?.answered ?? false;
+  }
+
+  applied(position: Position, refused: readonly { service: string; reason: string }[] = []): void {
+    this.#applied = { position, refused: [...refused] };
+    this.#watch?.applied(this.#applied);
+  }
+
+  [Symbol.asyncIterator](): AsyncIterator<Snapshot> {
+    return this.#snapshots[Symbol.asyncIterator]();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort();
+    this.#snapshots.end();
+    await this.#ended;
+  }
+
+  async #run(): Promise<void> {
+    const { controlPlanes } = this.#options;
+    for (let turn = 0; !this.#stop.signal.aborted; turn++) {
+      const address = controlPlanes[turn % controlPlanes.length] as string;
+      const final = await this.#watchOnce(address, turn + 1);
+      if (final) return this.#snapshots.fail(final);
+      if (this.#stop.signal.aborted) return;
+      await this.#ports.sleep(reconnectDelay(++this.#failures, this.#ports.random), this.#stop.signal);
+    }
+  }
+
+  /** One stream, to its end; answers with the error if there is no use in another one. */
+  async #watchOnce(address: string, subscription: number): Promise<Error | undefined> {
+    const { scope, follower } = this.#options;
+    this.#watch = openWatch({
+      address,
+      subscribe: {
+        scope: { realm: scope.realm, services: [...scope.services] },
+        follower,
+        ...(this.#held.position && { after: this.#held.position }),
+        subscription,
+      },
+      held: this.#held,
+      onHeld: (held, changed) => this.#hold(held, changed),
+      signal: this.#stop.signal,
+    });
+    // A control plane that was started again knows nothing of what was said before. Still true: nothing else was said.
+    if (this.#applied) this.#watch.applied(this.#applied);
+    const end = await this.#watch.ended;
+    this.#watch = undefined;
+    if (this.#stop.signal.aborted) return undefined;
+    this.#log.warn("the watch of the cluster map ended", { controlPlane: address, code: end.code, reason: end.reason });
+    if (end.code === undefined || !FINAL_CODES.has(end.code)) return undefined;
+    return new Error(`Cannot follow the map at "${address}": ${end.reason}`, { cause: end.error });
+  }
+
+  #hold(held: HeldAt, changed: ReadonlySet<string>): void {
+    const before = this.#held.position;
+    this.#held = held;
+    if (this.#failures > 0 || !before) {
+      this.#log.info("following the cluster map", { epoch: held.position.epoch, revision: held.position.revision });
+    }
+    this.#failures = 0;
+    // Positions of another epoch say nothing about this one.
+    if (this.#applied?.position.epoch !== held.position.epoch) this.#applied = undefined;
+    if (changed.size === 0 && samePosition(before, held.position)) return;
+    this.#snapshots.put({ position: held.position, services: held.services, changed });
+  }
+}
+
+function melt(unseen: Snapshot, newer: Snapshot): Snapshot {
+  return { ...newer, changed: new Set([...unseen.changed, ...newer.changed]) };
+}

@@ -1,0 +1,104 @@
+/** A control plane for tests that must make one fail on purpose: real gRPC, answers as the test says. */
+import { create, type DescService, type MessageInitShape } from "@bufbuild/protobuf";
+import * as grpc from "@grpc/grpc-js";
+import {
+  DiscoveryService,
+  GetMapResponseSchema,
+  type PartSchema,
+  type WatchRequest,
+  WatchResponseSchema,
+} from "../../proto/gen/portolan/v1/discovery_pb.ts";
+import { RegistryService } from "../../proto/gen/portolan/v1/registry_pb.ts";
+import { serviceDefinition } from "../../proto/grpc.ts";
+
+/** What a test says to one follower, and hears of it. */
+export interface Session {
+  readonly heard: AsyncIterator<NonNullable<WatchRequest["message"]>>;
+  /** Sends one part as the answer to a subscription. */
+  send(subscription: number, part: PartInit): void;
+  /** Ends the stream with a code; without one, in good order. */
+  close(code?: grpc.status, details?: string): void;
+}
+
+/** The registry's answer: a revision, or a code and a sentence. */
+type Answer = (request: never) => { revision: bigint } | Partial<grpc.StatusObject>;
+type PartInit = MessageInitShape<typeof PartSchema>;
+
+export interface Script {
+  readonly watch?: (session: Session) => Promise<void> | void;
+  readonly getMap?: (request: unknown) => readonly PartInit[];
+  readonly register?: Answer;
+  readonly deregister?: Answer;
+  readonly setEnabled?: Answer;
+  readonly putAlias?: Answer;
+}
+
+export interface FakeControlPlane extends AsyncDisposable {
+  /** `host:port`. */
+  readonly address: string;
+}
+
+/** Serves until disposed, by force: streams that are open break. `port` 0 lets the system choose. */
+export async function serveFake(script: Script, port = 0): Promise<FakeControlPlane> {
+  const server = new grpc.Server();
+  server.addService(serviceDefinition(DiscoveryService), {
+    watch: (call: Stream) => void Promise.resolve(script.watch?.(sessionOf(call))),
+    getMap: (call: grpc.ServerWritableStream<unknown, unknown>) => {
+      for (const part of script.getMap?.(call.request) ?? []) call.write(create(GetMapResponseSchema, { part }));
+      call.end();
+    },
+  });
+  server.addService(serviceDefinition(RegistryService), unaries(RegistryService, script));
+  const bound = await new Promise<number>((resolve, reject) =>
+    server.bindAsync(
+      `127.0.0.1:${port}`,
+      grpc.ServerCredentials.createInsecure(),
+      (error, port) => error ? reject(error) : resolve(port),
+    )
+  );
+  return {
+    address: `127.0.0.1:${bound}`,
+    async [Symbol.asyncDispose]() {
+      server.forceShutdown();
+      await Promise.resolve();
+    },
+  };
+}
+
+type Stream = grpc.ServerDuplexStream<WatchRequest, unknown>;
+
+function unaries(service: DescService, script: Script): grpc.UntypedServiceImplementation {
+  const handlers = service.methods.map(({ localName, output }) => {
+    const handle: grpc.handleUnaryCall<unknown, unknown> = ({ request }, callback) => {
+      const answer = script[localName as "register"]?.(request as never) ?? { code: grpc.status.UNIMPLEMENTED };
+      if ("revision" in answer) callback(null, create(output, answer));
+      else callback(answer);
+    };
+    return [localName, handle] as const;
+  });
+  return Object.fromEntries(handlers);
+}
+
+function sessionOf(call: Stream): Session {
+  call.on("error", () => {});
+  return {
+    heard: messages(call),
+    send: (subscription, part) => void call.write(create(WatchResponseSchema, { subscription, part })),
+    close: (code, details = "") =>
+      code === undefined ? call.end() : void call.emit("error", { code, details } as grpc.StatusObject),
+  };
+}
+
+async function* messages(call: Stream) {
+  const queue: WatchRequest["message"][] = [];
+  let wake = () => {};
+  let over = false;
+  call.on("data", (request: WatchRequest) => (queue.push(request.message), wake()));
+  for (const event of ["end", "close", "cancelled"]) call.on(event, () => (over = true, wake()));
+  while (true) {
+    const next = queue.shift();
+    if (next) yield next;
+    else if (over) return;
+    else await new Promise<void>((resolve) => wake = resolve);
+  }
+}

@@ -1,0 +1,72 @@
+/** What can be said to a running worker, as data, and as text for its socket. */
+import type { Server } from "./plan.ts";
+import { rowText } from "./print.ts";
+import { phrase, type Text, Word } from "./text.ts";
+
+export type ServerCommand =
+  /** In maintenance at first. */
+  | { readonly kind: "add-server"; readonly slot: string; readonly server: Server }
+  | {
+    readonly kind: "set-address";
+    readonly slot: string;
+    readonly name: string;
+    readonly host: string;
+    readonly port: number;
+  }
+  | { readonly kind: "set-weight"; readonly slot: string; readonly name: string; readonly weight: number }
+  | {
+    readonly kind: "set-state";
+    readonly slot: string;
+    readonly name: string;
+    readonly state: "ready" | "maintenance";
+  }
+  /** Only in maintenance; refused while it has connections. */
+  | { readonly kind: "delete-server"; readonly slot: string; readonly name: string };
+
+export type RouteCommand =
+  /** Another value for a row that is there. */
+  | { readonly kind: "set-route"; readonly key: string; readonly value: string }
+  /** All rows, exchanged at one instant. */
+  | { readonly kind: "replace-routes"; readonly routes: ReadonlyMap<string, string> };
+
+export type Command = ServerCommand | RouteCommand;
+
+/** The command as one line of text, without its end. */
+export function commandText(command: ServerCommand): Text {
+  const server = phrase`${Word.slot(command.slot)}/${nameOf(command)}`;
+  switch (command.kind) {
+    case "add-server": {
+      const { host, port, weight } = command.server;
+      return phrase`add server ${server} ${Word.socketAddress(host, port)} weight ${weight}`;
+    }
+    case "set-address":
+      return phrase`set server ${server} addr ${Word.ip(command.host)} port ${command.port}`;
+    case "set-weight":
+      return phrase`set server ${server} weight ${command.weight}`;
+    case "set-state":
+      return command.state === "ready"
+        ? phrase`set server ${server} state ready`
+        : phrase`set server ${server} state maint`;
+    case "delete-server":
+      return phrase`del server ${server}`;
+  }
+}
+
+/** Whether the worker's answer says that the command is done. */
+export function isDone(command: ServerCommand, answer: string): boolean {
+  switch (command.kind) {
+    case "add-server":
+      return answer === "New server registered.";
+    case "set-address":
+      return answer.startsWith("IP changed from") || answer.startsWith("no need to change the addr");
+    case "delete-server":
+      return answer === "Server deleted.";
+    case "set-weight":
+    case "set-state":
+      return answer === "";
+  }
+}
+
+function nameOf(command: ServerCommand): Word {
+  return Word.name(command.kind === "add-server" ? command.server.name : command.name);
+}

@@ -1,0 +1,85 @@
+/** What leads from the plan that runs to the next one. */
+import type { Command } from "./command.ts";
+import type { Backend, HaproxyPlan, Server } from "./plan.ts";
+
+export type Transition =
+  | { readonly kind: "none" }
+  | { readonly kind: "runtime"; readonly commands: readonly Command[] }
+  /** Said in sentences, for people. */
+  | { readonly kind: "reload"; readonly reasons: readonly string[] };
+
+/**
+ * Only a backend or a sticky header that HAProxy does not know costs a reload. The order of commands: who comes, then
+ * the routes, then who goes; so no backend that has usable servers before and after is without one in between.
+ */
+export function diff(running: HaproxyPlan, plan: HaproxyPlan): Transition {
+  const reasons = reloadReasons(running, plan);
+  if (reasons.length > 0) return { kind: "reload", reasons };
+  const coming: Command[] = [];
+  const going: Command[] = [];
+  for (const backend of plan.backends.values()) {
+    const before = running.backends.get(backend.slot);
+    if (before && before.servers !== backend.servers) serverCommands(before, backend, coming, going);
+  }
+  const commands = [...coming, ...routeCommands(running.routes, plan.routes), ...going];
+  return commands.length === 0 ? { kind: "none" } : { kind: "runtime", commands };
+}
+
+function reloadReasons(running: HaproxyPlan, plan: HaproxyPlan): readonly string[] {
+  const added = [...plan.backends.values()].filter(({ slot }) => !running.backends.has(slot));
+  const dropped = [...running.backends.values()].filter(({ slot }) => !plan.backends.has(slot));
+  const known = new Set(Array.from(running.backends.values(), ({ service }) => service));
+  const reasons = new Set(added.map(({ service, pool }) => {
+    if (!known.has(service)) return `new service "${service}"`;
+    return pool === "all" ? `"${service}" has no alias "live" any more` : `new version ${pool} of "${service}"`;
+  }));
+  for (const header of plan.stickyHeaders) {
+    if (!running.stickyHeaders.includes(header)) reasons.add(`new sticky header "${header}"`);
+  }
+  if (reasons.size === 0 && dropped.length > 0) reasons.add("backends without use");
+  return [...reasons];
+}
+
+function serverCommands(before: Backend, after: Backend, coming: Command[], going: Command[]): void {
+  const { slot } = after;
+  for (const server of after.servers.values()) {
+    const old = before.servers.get(server.name);
+    if (!old) {
+      coming.push({ kind: "add-server", slot, server });
+      if (server.state === "ready") coming.push({ kind: "set-state", slot, name: server.name, state: "ready" });
+    } else if (old !== server) {
+      changeCommands(slot, old, server, coming, going);
+    }
+  }
+  for (const { name, state } of before.servers.values()) {
+    if (after.servers.has(name)) continue;
+    if (state === "ready") going.push({ kind: "set-state", slot, name, state: "maintenance" });
+    going.push({ kind: "delete-server", slot, name });
+  }
+}
+
+function changeCommands(slot: string, old: Server, server: Server, coming: Command[], going: Command[]): void {
+  const { name, host, port, weight } = server;
+  if (old.host !== host || old.port !== port) coming.push({ kind: "set-address", slot, name, host, port });
+  if (old.weight !== weight) (weight > 0 ? coming : going).push({ kind: "set-weight", slot, name, weight });
+  const ready = server.state === "ready";
+  if (ready === (old.state === "ready")) return;
+  (ready ? coming : going).push({ kind: "set-state", slot, name, state: ready ? "ready" : "maintenance" });
+}
+
+/** One row is changed in place; anything more has to happen at one instant. */
+function routeCommands(before: ReadonlyMap<string, string>, after: ReadonlyMap<string, string>): Command[] {
+  if (before === after) return [];
+  let changed = 0;
+  let row: Command | undefined;
+  for (const [key, value] of after) {
+    const old = before.get(key);
+    if (old === value) continue;
+    changed++;
+    if (old !== undefined) row = { kind: "set-route", key, value };
+  }
+  const same = changed === 0 && before.size === after.size;
+  if (same) return [];
+  if (row && changed === 1 && before.size === after.size) return [row];
+  return [{ kind: "replace-routes", routes: after }];
+}

@@ -1,0 +1,82 @@
+/**
+ * What HAProxy shall run, as data. `Wanted` speaks of services and versions; a `HaproxyPlan` has given each of them a
+ * backend of its own and says what stands in the map file that requests are looked up in.
+ */
+
+/** What a backend holds: one version of a service, or all of its instances. */
+export type Pool = number | "all";
+
+/**
+ * `ready` takes traffic; `maintenance` takes none because the map says so; `leaving` is gone from the map and stays only
+ * until its last connection ends.
+ */
+export type ServerState = "ready" | "maintenance" | "leaving";
+
+/** One instance in one backend. */
+export interface Server {
+  /** The instance's id. */
+  readonly name: string;
+  /** An IP literal. */
+  readonly host: string;
+  readonly port: number;
+  /** 0 to 256; 0 takes no new traffic. */
+  readonly weight: number;
+  readonly state: ServerState;
+}
+
+/** By name. */
+export type Servers = ReadonlyMap<string, Server>;
+
+/** Where a name that callers write leads. */
+export interface WantedRoute {
+  /** In the form that is hashed and looked up: `identity`, `canary.identity`, `v42.identity`. */
+  readonly name: string;
+  /** In ascending versions; basis points that add up to 10 000. */
+  readonly shares: readonly { readonly pool: Pool; readonly share: number }[];
+  readonly stickyHeader?: string;
+}
+
+/** One service, as it shall be routed. A pool that no instance belongs to is not there. */
+export interface WantedService {
+  readonly name: string;
+  readonly pools: ReadonlyMap<Pool, Servers>;
+  readonly routes: readonly WantedRoute[];
+}
+
+/** By service name. */
+export type Wanted = ReadonlyMap<string, WantedService>;
+
+export interface Backend {
+  /** Its name in HAProxy: never given to another pool. */
+  readonly slot: string;
+  readonly service: string;
+  readonly pool: Pool;
+  readonly servers: Servers;
+}
+
+export interface HaproxyPlan {
+  /** By slot, in the order of the file. */
+  readonly backends: ReadonlyMap<string, Backend>;
+  /** Rows of the map file: `identity/1` → `b001`. A value is a slot, `no_instances`, or (`identity/s`) a header's name. */
+  readonly routes: ReadonlyMap<string, string>;
+  /** Headers that there is a rule for, sorted. */
+  readonly stickyHeaders: readonly string[];
+  /** Number of the next new slot. */
+  readonly nextSlot: number;
+}
+
+export const EMPTY_PLAN: HaproxyPlan = { backends: new Map(), routes: new Map(), stickyHeaders: [], nextSlot: 1 };
+
+/** Value of a row whose route exists but has no instance that can be used. */
+export const NO_INSTANCES = "no_instances";
+
+/** Whether a request that is sent to these servers finds one. */
+export function usable(servers: Servers): boolean {
+  for (const server of servers.values()) if (server.state === "ready" && server.weight > 0) return true;
+  return false;
+}
+
+/** Names a pool for people and as a key: `identity` for all, `v42.identity` for a version. */
+export function poolName(service: string, pool: Pool): string {
+  return pool === "all" ? service : `v${pool}.${service}`;
+}
