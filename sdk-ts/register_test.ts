@@ -31,7 +31,14 @@ Deno.test("register() says what the instance is, and deregisters once when it is
   const [request] = registered;
   assert.deepEqual([request?.realm, request?.service, request?.id], ["local", "identity", "i1"]);
   const { host, port, version, weight, metadata, ttl } = request?.instance ?? {};
-  assert.deepEqual([host, port, version, weight, metadata, ttl], ["127.0.0.1", 8080, 2, undefined, { team: "a" }, ,]);
+  assert.deepEqual([host, port, version, weight, metadata, ttl], [
+    "127.0.0.1",
+    8080,
+    2,
+    undefined,
+    { team: "a" },
+    undefined,
+  ]);
   assert.equal(request?.options?.reason, "it starts");
   assert.deepEqual(deregistered.map(({ realm, service, id }) => [realm, service, id]), [["local", "identity", "i1"]]);
 });

@@ -1,6 +1,5 @@
 /** What can be said to a running worker, as data, and as text for its socket. */
 import type { Server } from "./plan.ts";
-import { rowText } from "./print.ts";
 import { phrase, type Text, Word } from "./text.ts";
 
 export type ServerCommand =

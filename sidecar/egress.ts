@@ -3,7 +3,7 @@
  * A route is found by one lookup of its name and bucket in the map file; see `assign.ts` for the rows.
  */
 import { NAME } from "../proto/names.ts";
-import { type Address, formatAddress } from "../proto/settings.ts";
+import { type Address } from "../proto/settings.ts";
 import {
   type Answer,
   badRequest,

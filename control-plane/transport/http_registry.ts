@@ -19,7 +19,7 @@ export function registryRoutes({ discovery }: HttpPorts): Routes {
   const service = "/api/v1/realms/:realm/services/:service";
   const instance = `${service}/instances/:id`;
   const write = (orderOf: (context: Context) => Order | Refusal | Promise<Order | Refusal>): Handler => {
-    return async (context) => refuseUnserved(context) ?? await execute(discovery, context, await orderOf(context));
+    return async (context) => refuseUnserved(context) ?? await execute(discovery, await orderOf(context));
   };
   return {
     [instance]: { PUT: write(register), DELETE: write(deregister) },
@@ -34,7 +34,7 @@ export function registryRoutes({ discovery }: HttpPorts): Routes {
 // A write goes on though its client has gone: it may be committed already.
 const NEVER = new AbortController().signal;
 
-async function execute(discovery: Discovery, context: Context, order: Order | Refusal): Promise<Response | Refusal> {
+async function execute(discovery: Discovery, order: Order | Refusal): Promise<Response | Refusal> {
   if (isRefusal(order)) return order;
   const caller = { identity: ANONYMOUS, reason: order.reason };
   const outcome = await discovery.execute(caller, order.command, NEVER);

@@ -20,11 +20,11 @@ const plugin: Deno.lint.Plugin = {
   name: "habits",
   rules: {
     "no-computed-import": {
-      create({ report }) {
+      create(context) {
         return {
           ImportExpression({ source }) {
             if (source.type === "Literal") return;
-            report({
+            context.report({
               node: source,
               message: "The import's target is computed: expected a literal",
               hint: "The check of layers sees literal imports only",
@@ -34,42 +34,42 @@ const plugin: Deno.lint.Plugin = {
       },
     },
     "no-skipped-test": {
-      create({ sourceCode, report }) {
+      create(context) {
         const refuse = (node: Deno.lint.Node, what: string) =>
-          report({
+          context.report({
             node,
             message: `The test says ${what}: expected tests that run`,
             hint: "Remove it before it lands",
           });
         return {
           MemberExpression(node) {
-            const text = sourceCode.getText(node);
+            const text = context.sourceCode.getText(node);
             if (/^Deno\s*\.\s*test\s*\.\s*(?:only|ignore|skip)$/.test(text)) refuse(node, text);
           },
           // A condition is allowed for `ignore`: some tests need what not every machine has.
           Property(node) {
-            const text = sourceCode.getText(node);
+            const text = context.sourceCode.getText(node);
             if (isTestOption(node) && /^(?:only|ignore)\s*:\s*true$/.test(text)) refuse(node, text);
           },
         };
       },
     },
     pure: {
-      create({ filename, sourceCode, report }) {
-        if (!isPure(pathFromRoot(filename))) return {};
+      create(context) {
+        if (!isPure(pathFromRoot(context.filename))) return {};
         const refuse = (node: Deno.lint.Node, what: string) =>
-          report({
+          context.report({
             node,
             message: `The file uses ${what}: expected neither input nor output, neither clock nor chance`,
             hint: "Pass it in as an argument, or take the file off the list of pure ones in tests/layers.ts",
           });
         return {
           MemberExpression(node) {
-            const text = sourceCode.getText(node);
+            const text = context.sourceCode.getText(node);
             if (IMPURE_MEMBERS.has(text)) refuse(node, text);
           },
           NewExpression(node) {
-            const text = sourceCode.getText(node);
+            const text = context.sourceCode.getText(node);
             if (/^new Date(?:\(\s*\))?$/.test(text)) refuse(node, text);
           },
           Identifier(node) {

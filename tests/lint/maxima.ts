@@ -7,12 +7,12 @@ const plugin: Deno.lint.Plugin = {
   name: "maxima",
   rules: {
     "file-lines": {
-      create({ sourceCode, report }) {
+      create(context) {
         return {
           Program(node) {
-            const lines = linesOf(sourceCode.text.trimEnd());
+            const lines = linesOf(context.sourceCode.text.trimEnd());
             if (lines <= MAX_FILE_LINES) return;
-            report({
+            context.report({
               node,
               message: `The file has ${lines} lines: expected at most ${MAX_FILE_LINES}`,
               hint: "Move one of its nouns into a file of its own",
@@ -22,11 +22,11 @@ const plugin: Deno.lint.Plugin = {
       },
     },
     "function-lines": {
-      create({ sourceCode, report }) {
+      create(context) {
         const check = (node: Deno.lint.Node) => {
-          const lines = linesOf(sourceCode.text.slice(...node.range));
+          const lines = linesOf(context.sourceCode.text.slice(...node.range));
           if (lines <= MAX_FUNCTION_LINES) return;
-          report({
+          context.report({
             node,
             message: `The function has ${lines} lines: expected at most ${MAX_FUNCTION_LINES}`,
             hint: "Give its steps names",

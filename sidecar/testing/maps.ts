@@ -1,0 +1,68 @@
+/** Services of a cluster map, for tests, in few words. */
+import { create } from "@bufbuild/protobuf";
+import {
+  AliasSchema,
+  type Instance,
+  type Instance_Status,
+  InstanceSchema,
+  type Service,
+  ServiceSchema,
+} from "../../proto/gen/portolan/v1/cluster_map_pb.ts";
+import type { Wanted } from "../plan.ts";
+import { render } from "../render.ts";
+
+/** A version, or shares by version. */
+export type RouteInit = number | { readonly split: Readonly<Record<number, number>>; readonly stickyHeader?: string };
+
+export interface InstanceInit {
+  readonly host?: string;
+  readonly port?: number;
+  readonly version?: number;
+  readonly weight?: number;
+  readonly enabled?: boolean;
+  readonly status?: Instance_Status;
+}
+
+export interface ServiceInit {
+  readonly enabled?: boolean;
+  readonly instances?: readonly Instance[];
+  readonly aliases?: Readonly<Record<string, RouteInit>>;
+}
+
+export function instance(id: string, init: InstanceInit = {}): Instance {
+  return create(InstanceSchema, {
+    id,
+    host: "127.0.0.1",
+    port: 8000 + id.charCodeAt(id.length - 1),
+    version: 1,
+    weight: 100,
+    enabled: true,
+    ...init,
+  });
+}
+
+export function service(name: string, { enabled = true, instances = [], aliases = {} }: ServiceInit): Service {
+  return create(ServiceSchema, {
+    name,
+    enabled,
+    instances: [...instances],
+    aliases: Object.entries(aliases).map(([alias, route]) =>
+      create(AliasSchema, {
+        name: alias,
+        route: typeof route === "number" ? { version: route } : {
+          split: Object.entries(route.split).map(([version, share]) => ({ version: Number(version), share })),
+          stickyHeader: route.stickyHeader ?? "",
+        },
+      })
+    ),
+  });
+}
+
+/** What the services, all good and with IP addresses, render to. */
+export function wantedOf(...services: readonly Service[]): Wanted {
+  return new Map(services.map((one) => {
+    const rendered = render(one.name, one, (host) => host);
+    if (rendered.kind === "refused") throw new Error(rendered.reason);
+    return [one.name, rendered.service];
+  }));
+}
