@@ -29,11 +29,18 @@ export interface Written {
 /** A commit that loses against another is decided anew, this many times at most. */
 const MOST_TRIES = 16;
 
-/** How long a read waits for a revision that it was asked to see, in ms. */
-const MIN_REVISION_WAIT_MS = 5_000;
+export interface DiscoveryOptions {
+  /** How long a read waits for a revision that it was asked to see, in ms. */
+  readonly minRevisionWaitMs?: number;
+}
 
 export class Discovery {
-  constructor(private readonly store: Store, private readonly hub: Hub, private readonly log: Log) {}
+  constructor(
+    private readonly store: Store,
+    private readonly hub: Hub,
+    private readonly log: Log,
+    private readonly options: DiscoveryOptions = {},
+  ) {}
 
   /** Does what `command` asks for, once the map shows it: who reads here afterwards reads it. */
   async execute(caller: Caller, command: Command, signal: AbortSignal): Promise<Written | Refusal> {
@@ -56,13 +63,15 @@ export class Discovery {
 
   /** Everything in scope, at one position that is not before `minRevision`. */
   async read(scope: Scope, minRevision: Revision, signal: AbortSignal): Promise<Update | Refusal> {
-    const late = AbortSignal.timeout(MIN_REVISION_WAIT_MS);
-    try {
-      await this.hub.reached(minRevision, AbortSignal.any([signal, late]));
-    } catch (error) {
-      if (!late.aborted) throw error;
-      const { revision } = this.hub.current().position;
-      return refuse("unavailable", `Cannot read revision ${minRevision}: the newest one here is ${revision}`);
+    if (this.hub.current().position.revision < minRevision) {
+      const late = AbortSignal.timeout(this.options.minRevisionWaitMs ?? 5_000);
+      try {
+        await this.hub.reached(minRevision, AbortSignal.any([signal, late]));
+      } catch (error) {
+        if (!late.aborted) throw error;
+        const { revision } = this.hub.current().position;
+        return refuse("unavailable", `Cannot read revision ${minRevision}: the newest one here is ${revision}`);
+      }
     }
     return since(this.hub.current(), scope);
   }

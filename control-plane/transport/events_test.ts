@@ -1,0 +1,66 @@
+import assert from "node:assert/strict";
+import { testControlPlane } from "./testing.ts";
+
+/** Events of a stream of server-sent events, as they come. */
+async function* events(response: Response): AsyncGenerator<Record<string, string>> {
+  let text = "";
+  for await (const chunk of response.body!.pipeThrough(new TextDecoderStream())) {
+    text += chunk;
+    for (let end = text.indexOf("\n\n"); end >= 0; end = text.indexOf("\n\n")) {
+      const fields = text.slice(0, end).split("\n").map((line) => /^([a-z]*): (.*)$/.exec(line)!.slice(1));
+      text = text.slice(end + 2);
+      yield Object.fromEntries(fields);
+    }
+  }
+}
+
+async function read(stream: AsyncGenerator<Record<string, string>>) {
+  const { value } = await stream.next();
+  const part = JSON.parse(value!["data"]!);
+  return { id: value!["id"]!, complete: part.complete, names: part.set.map(({ name }: { name: string }) => name) };
+}
+
+Deno.test("GET /watch sends the map, then what changed, under the ids of positions", async () => {
+  await using plane = await testControlPlane();
+  await plane.register("a");
+  const response = await fetch(`${plane.url}/watch`);
+  assert.equal(response.headers.get("content-type"), "text/event-stream");
+  const stream = events(response);
+  const first = await read(stream);
+  assert.deepEqual([first.complete, first.names], [true, ["a"]]);
+  const { revision } = await plane.register("b");
+  const second = await read(stream);
+  assert.deepEqual([second.complete, second.names, second.id.split(".")[1]], [false, ["b"], String(revision)]);
+  await stream.return(undefined);
+});
+
+Deno.test("GET /watch resumes after Last-Event-ID with what changed since, in scope", async () => {
+  await using plane = await testControlPlane();
+  await plane.register("a");
+  const stream = events(await fetch(`${plane.url}/watch`));
+  const { id } = await read(stream);
+  await stream.return(undefined);
+  await plane.register("b");
+  await plane.register("c");
+  for (
+    const [query, headers] of [["", { "last-event-id": id }], [`&after=${id}`, {}], [`&after=${id.split(".")[1]}`, {}]]
+  ) {
+    const resumed = events(
+      await fetch(`${plane.url}/watch?service=b&service=nowhere${query}`, { headers: headers as never }),
+    );
+    const { complete, names } = await read(resumed);
+    assert.deepEqual([complete, names], [false, ["b"]]);
+    await resumed.return(undefined);
+  }
+  const foreign = events(await fetch(`${plane.url}/watch?after=1.2`));
+  assert.equal((await read(foreign)).complete, true, "another epoch begins anew");
+  await foreign.return(undefined);
+});
+
+Deno.test("GET /watch ends when the control plane stops", async () => {
+  await using plane = await testControlPlane();
+  const stream = events(await fetch(`${plane.url}/watch`));
+  await read(stream);
+  await plane.stop();
+  assert.equal((await stream.next()).done, true);
+});
