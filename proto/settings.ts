@@ -2,6 +2,7 @@
  * Settings of programs and commands: from flags, the environment, a file, defaults, in this order.
  * Everything that is wrong is reported at once.
  */
+import { isIPv4 } from "node:net";
 import { parseArgs } from "node:util";
 import { hostProblem, nameProblem } from "./names.ts";
 
@@ -17,6 +18,8 @@ export interface Flag<T> {
   readonly help: string;
   readonly env?: string;
   readonly fallback?: string;
+  /** May be given again: `parse` gets all of it, one a line. */
+  readonly many?: true;
   readonly parse: (text: string | undefined) => T | Problem;
 }
 
@@ -40,20 +43,27 @@ export type Loaded<F extends Flags> =
 export function loadSettings<F extends Flags>(flags: F, { args, env, readFile }: Sources): Loaded<F> {
   const problems: string[] = [];
   const options = Object.fromEntries(
-    Object.entries(flags).map(([key, flag]) => [flagName(key), { type: flag.hint ? "string" : "boolean" } as const]),
+    Object.entries(flags).map(([key, flag]) => {
+      return [flagName(key), { type: flag.hint ? "string" : "boolean", multiple: flag.many ?? false } as const];
+    }),
   );
   const extra = {
     help: { type: "boolean", short: "h" } as const,
     ...(readFile && { config: { type: "string" } as const }),
   };
-  let parsed;
-  try {
-    parsed = parseArgs({ args: [...args], options: { ...options, ...extra }, allowPositionals: true, tokens: true });
-  } catch (error) {
-    return { kind: "problems", problems: [firstSentence((error as Error).message)] };
+  const known = { ...options, ...extra };
+  // Not strict: Node's own check throws at the first problem.
+  const parsed = parseArgs({ args: [...args], options: known, allowPositionals: true, strict: false, tokens: true });
+  const given: Record<string, unknown> = { ...parsed.values };
+  if (given["help"] === true) return { kind: "help" };
+  const malformed = new Set<string>();
+  for (const token of parsed.tokens) {
+    if (token.kind !== "option") continue;
+    const problem = formProblem(token, known);
+    if (problem === undefined) continue;
+    problems.push(problem);
+    malformed.add(token.name);
   }
-  const given: Record<string, unknown> = parsed.values;
-  if (given["help"]) return { kind: "help" };
   const file = readFile && typeof given["config"] === "string"
     ? fromFile(given["config"], readFile, options, problems)
     : {};
@@ -61,6 +71,7 @@ export function loadSettings<F extends Flags>(flags: F, { args, env, readFile }:
   const settings: Record<string, unknown> = {};
   for (const [key, flag] of Object.entries(flags)) {
     const name = flagName(key);
+    if (malformed.has(name)) continue;
     const text = asText(given[name]) ?? (flag.env && env[flag.env] || undefined) ?? asText(file[name]) ?? flag.fallback;
     const value = flag.parse(text);
     if (value instanceof Problem) problems.push(`--${name}${text === undefined ? "" : ` "${text}"`}: ${value.text}`);
@@ -84,11 +95,32 @@ function flagName(key: string): string {
   return key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }
 
-function firstSentence(text: string): string {
-  return text.split(". ")[0] ?? text;
+type Option = { readonly type: "string" | "boolean" };
+interface OptionToken {
+  readonly kind: "option";
+  readonly name: string;
+  readonly rawName: string;
+  readonly value: string | undefined;
+  readonly inlineValue: boolean | undefined;
+}
+
+/** What is wrong with how an option is written, in Node's words. */
+function formProblem(token: OptionToken, known: Readonly<Record<string, Option>>): string | undefined {
+  const { name, rawName, value, inlineValue } = token;
+  if (!Object.hasOwn(known, name)) return `Unknown option '${rawName}'`;
+  if (known[name]?.type === "boolean") {
+    return value === undefined ? undefined : `Option '${rawName}' does not take an argument`;
+  }
+  if (value === undefined) return `Option '${rawName} <value>' argument missing`;
+  // More likely the next option than a value.
+  if (!inlineValue && /^-./.test(value)) {
+    return `Option '${rawName}' argument is ambiguous: write '${rawName}=${value}'`;
+  }
+  return undefined;
 }
 
 function asText(value: unknown): string | undefined {
+  if (Array.isArray(value)) return value.join("\n");
   return value === undefined ? undefined : String(value);
 }
 
@@ -97,7 +129,7 @@ function fromFile(path: string, readFile: (path: string) => string, known: objec
     const file = JSON.parse(readFile(path));
     if (typeof file !== "object" || file === null || Array.isArray(file)) throw new Error("expected a JSON object");
     for (const name of Object.keys(file)) {
-      if (!(name in known)) problems.push(`--config "${path}": unknown setting "${name}"`);
+      if (!Object.hasOwn(known, name)) problems.push(`--config "${path}": unknown setting "${name}"`);
     }
     return file as Record<string, unknown>;
   } catch (error) {
@@ -116,10 +148,10 @@ export function optional<T>(parse: (text: string | undefined) => T | Problem) {
   return (value: string | undefined): T | undefined | Problem => value === undefined ? undefined : parse(value);
 }
 
-/** Values with commas between them; nothing is an empty list. */
+/** Values with commas between them, or an array in a file; nothing is an empty list. */
 export function list<T>(parse: (text: string | undefined) => T | Problem) {
   return (value: string | undefined): readonly T[] | Problem => {
-    const values = (value ?? "").split(",").filter(Boolean).map(parse);
+    const values = (value ?? "").split(/[,\n]/).filter(Boolean).map(parse);
     return values.find((one) => one instanceof Problem) ?? values as T[];
   };
 }
@@ -168,5 +200,5 @@ export function formatAddress({ host, port }: Address): string {
 
 /** Whether only programs of this machine reach it. */
 export function isLoopback({ host }: Address): boolean {
-  return host === "localhost" || host === "::1" || /^127\./.test(host);
+  return host === "localhost" || host === "::1" || (isIPv4(host) && host.startsWith("127."));
 }

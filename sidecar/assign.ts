@@ -49,6 +49,15 @@ export function hasLeaving(servers: Servers): boolean {
   return false;
 }
 
+/** The services that a reload is needed for. */
+export function needReload(wanted: Wanted, running: HaproxyPlan): readonly string[] {
+  const { pools, headers } = whatNeedsReload(wanted, running);
+  const sticky = [...wanted.values()].filter(({ routes }) =>
+    routes.some(({ stickyHeader }) => stickyHeader !== undefined && headers.includes(stickyHeader))
+  );
+  return [...new Set([...pools.map(({ service }) => service), ...sticky.map(({ name }) => name)])];
+}
+
 const NO_SERVERS: Servers = new Map();
 
 interface Fresh {

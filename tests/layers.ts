@@ -20,12 +20,19 @@ export const PURE: readonly string[] = [
   "sidecar/simulate.ts",
   "sidecar/shares.ts",
   "sidecar/service_problem.ts",
+  "sidecar/command.ts",
+  "sidecar/egress.ts",
+  "sidecar/answers.ts",
+  "sidecar/text.ts",
   "sdk-ts/address.ts",
   "sdk-ts/fold.ts",
 ];
 
 const PURE_SIDECAR = PURE.filter((file) => file.startsWith("sidecar/"));
 const PURE_SDK = PURE.filter((file) => file.startsWith("sdk-ts/"));
+
+// Messages, names and addresses as functions; `node:net` tells IP literals.
+const PURE_IMPORTS = ["proto/gen/", "proto/names.ts", "proto/settings.ts", "npm:@bufbuild/protobuf", "node:net"];
 
 /** The first that a file fits into counts. */
 const ROOMS: readonly Room[] = [
@@ -47,10 +54,10 @@ const ROOMS: readonly Room[] = [
   },
   { files: ["control-plane/"], imports: ["control-plane/", "proto/", ...LIBRARIES] },
 
-  { files: PURE_SIDECAR, imports: [...PURE_SIDECAR, "proto/gen/", "proto/names.ts", "npm:@bufbuild/protobuf"] },
+  { files: PURE_SIDECAR, imports: [...PURE_SIDECAR, ...PURE_IMPORTS] },
   { files: ["sidecar/"], imports: ["sidecar/", "sdk-ts/", "proto/", ...LIBRARIES] },
 
-  { files: PURE_SDK, imports: [...PURE_SDK, "proto/gen/", "proto/names.ts", "npm:@bufbuild/protobuf"] },
+  { files: PURE_SDK, imports: [...PURE_SDK, ...PURE_IMPORTS] },
   { files: ["sdk-ts/"], imports: ["sdk-ts/", "proto/", ...LIBRARIES] },
   { files: ["cli/"], imports: ["cli/", "sdk-ts/", "proto/", ...LIBRARIES] },
   { files: ["examples/"], imports: ["examples/", "sdk-ts/", "proto/gen/", ...LIBRARIES] },

@@ -95,6 +95,25 @@ Deno.test("openSqliteStore() refuses a damaged file", async () => {
   await openSqliteStore(folder.file)[Symbol.asyncDispose]();
 });
 
+Deno.test("openSqliteStore() writes ahead into a log", async () => {
+  await using folder = await temporaryFolder();
+  await using store = openSqliteStore(folder.file);
+  await store.commit([put("a", "1")]);
+  assert.deepEqual([...Deno.readDirSync(folder.path)].map(({ name }) => name).sort(), ["map.db", "map.db-wal"]);
+});
+
+Deno.test("commit() that fails half-way leaves nothing, and harms none after it", async () => {
+  await using folder = await temporaryFolder();
+  await using store = openSqliteStore(folder.file);
+  const broken = await store.commit([put("a", "1"), { key: "b", value: "no bytes" as never }]);
+  assert.match(
+    broken.kind === "refused" ? broken.reason : "",
+    /^Cannot write to the store ".+map\.db": cannot store TEXT/,
+  );
+  const revision = revisionOf(await store.commit([put("c", "1")]));
+  assert.deepEqual(await contents(store), [["c", "1", revision]]);
+});
+
 Deno.test("commit() of much at once is done in several groups, in order", async () => {
   await using folder = await temporaryFolder();
   await using store = openSqliteStore(folder.file);

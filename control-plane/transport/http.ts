@@ -1,7 +1,7 @@
 /** The contract over HTTP: `/api/v1/realms/{realm}/…`, problems as RFC 9457 has them, `/healthz`, `/readyz`. */
 import { Hono } from "hono";
 import { bodyLimit } from "hono/body-limit";
-import { isRefusal, refuse } from "../domain/refusal.ts";
+import { invalid, isRefusal, refuse } from "../domain/refusal.ts";
 import { type Address, formatAddress } from "../../proto/settings.ts";
 import { answer, type HttpPorts, problemResponse, type Routes, VERB } from "./http_common.ts";
 import { fleetRoutes } from "./http_fleet.ts";
@@ -19,11 +19,18 @@ const BODY_TOO_LARGE = refuse("too_large", `Cannot take the body: it is larger t
   { field: "body", description: `expected at most ${MAX_BODY_BYTES} bytes` },
 ]);
 
+const BODY_CUT = invalid([{ field: "body", description: "expected all of it: the connection ended before" }]);
+const BAD_HOST = invalid([{ field: "Host", description: "expected a host, and a port if need be" }]);
+
 export function serveHttp(ports: HttpPorts, address: Address): HttpServer {
   const stopping = new AbortController();
   const app = httpApp(ports, stopping.signal);
   const { host: hostname, port } = address;
-  const server = listen({ hostname, port, onListen: () => {} }, app.fetch);
+  const server = listen({ hostname, port, onListen: () => {} }, (request) => {
+    // A request's URL begins with this header, whatever is in it: it must not say anything of the path.
+    const host = request.headers.get("host") ?? "";
+    return /[/\\?#@]/.test(host) || !URL.canParse(request.url) ? answer(BAD_HOST) : app.fetch(request);
+  });
   return {
     address: { host: address.host, port: server.addr.port },
     async [Symbol.asyncDispose]() {
@@ -35,20 +42,35 @@ export function serveHttp(ports: HttpPorts, address: Address): HttpServer {
 
 /** The application without a listener. Watches end when `stopping` aborts. */
 export function httpApp(ports: HttpPorts, stopping: AbortSignal): Hono {
-  const app = new Hono({ getPath: (request) => new URL(request.url).pathname.replace(/:([a-z]+)$/, `${VERB}$1`) });
+  const app = new Hono({ getPath });
   app.use(bodyLimit({ maxSize: MAX_BODY_BYTES, onError: () => answer(BODY_TOO_LARGE) }));
-  add(app, merged([readRoutes(ports, stopping), registryRoutes(ports), fleetRoutes(ports)]));
-  app.get("/healthz", (context) => context.json({ status: "alive" }));
-  app.get("/readyz", (context) => {
-    const reasons = ports.discovery.problems();
-    return context.json({ ready: reasons.length === 0, reasons }, reasons.length === 0 ? 200 : 503);
-  });
+  add(app, merged([readRoutes(ports, stopping), registryRoutes(ports), fleetRoutes(ports), healthRoutes(ports)]));
   app.notFound(({ req }) => answer(refuse("not_found", `Cannot find "${new URL(req.url).pathname}": no such path`)));
   app.onError((error, context) => {
+    // Its client has gone, or has said all that it will.
+    if (error instanceof Deno.errors.BadResource) return answer(BODY_CUT);
     ports.log.error("Cannot answer an HTTP request", { path: context.req.path, error, stack: error.stack });
     return problemResponse(internalProblem());
   });
   return app;
+}
+
+/** Verbs are of the contract, served yet or not, or come with POST; any other colon is part of a name, and no name. */
+function getPath({ method, url }: Request): string {
+  const verb = method === "POST" ? /:([a-z]+)$/ : /:(enable|disable|drain|renew)$/;
+  return new URL(url).pathname.replace(verb, `${VERB}$1`);
+}
+
+function healthRoutes({ discovery }: HttpPorts): Routes {
+  return {
+    "/healthz": { GET: (context) => context.json({ status: "alive" }) },
+    "/readyz": {
+      GET: (context) => {
+        const reasons = discovery.problems();
+        return context.json({ ready: reasons.length === 0, reasons }, reasons.length === 0 ? 200 : 503);
+      },
+    },
+  };
 }
 
 function listen(options: Deno.ServeTcpOptions, handler: (request: Request) => Response | Promise<Response>) {

@@ -12,15 +12,36 @@ import { invalid, type Refusal, type Violation } from "../domain/refusal.ts";
 
 /** The message that `bytes` spell, or everything that is wrong with them. Strict: unknown fields are refused. */
 export function parseJson<M extends DescMessage>(schema: M, bytes: Uint8Array): MessageShape<M> | Refusal {
+  let text: string;
   let json: unknown;
   try {
-    json = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+    text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    json = JSON.parse(text);
   } catch {
     return invalid([{ field: "body", description: "expected a JSON object in UTF-8" }]);
   }
+  const twice = nameTwice(text);
+  if (twice !== undefined) return invalid([{ field: twice, description: TWICE }]);
   const violations = checkMessage(schema, json, "");
   if (violations.length > 0) return invalid(violations);
   return fromJson(schema, json as JsonValue);
+}
+
+const TWICE = "expected once: it cannot be told which one counts";
+
+/** The first name that occurs twice in one object of a JSON text; parsers keep one of the values and say nothing. */
+function nameTwice(text: string): string | undefined {
+  const open: Set<string>[] = [];
+  for (const [token, name, colon] of text.matchAll(/("[^"\\]*(?:\\.[^"\\]*)*")(\s*:)?|[{}]/g)) {
+    if (token === "{") open.push(new Set());
+    else if (token === "}") open.pop();
+    else if (name !== undefined && colon !== undefined) {
+      const unescaped: string = JSON.parse(name);
+      if (open.at(-1)?.has(unescaped)) return unescaped;
+      open.at(-1)?.add(unescaped);
+    }
+  }
+  return undefined;
 }
 
 type Check = readonly Violation[];
@@ -29,18 +50,26 @@ const GOOD: Check = [];
 
 function checkMessage(schema: DescMessage, value: unknown, path: string): Check {
   if (schema.typeName === "google.protobuf.Duration") {
-    const good = typeof value === "string" && /^-?[0-9]{1,12}(\.[0-9]{1,9})?s$/.test(value);
+    const good = typeof value === "string" && /^-?[0-9]{1,12}(\.[0-9]{1,9})?s$/.test(value) &&
+      Math.abs(parseFloat(value)) <= MOST_SECONDS;
     return good ? GOOD : bad(path, 'expected a duration in seconds, like "15s"');
   }
   if (!isObject(value)) return bad(path, "expected an object");
+  const seen = new Set<DescField>();
   return Object.entries(value).flatMap(([key, inner]) => {
     const field = schema.fields.find(({ jsonName, name }) => key === jsonName || key === name);
     const inside = path === "" ? key : `${path}.${key}`;
     if (!field) return bad(inside, "unknown field");
+    // A field has two spellings.
+    if (seen.has(field)) return bad(inside, TWICE);
+    seen.add(field);
     // In the contract's JSON, null is the same as leaving a field out.
     return inner === null ? GOOD : checkField(field, inner, inside);
   });
 }
+
+/** Of a duration, as its message in the contract has it: ten thousand years. */
+const MOST_SECONDS = 315_576_000_000;
 
 function checkField(field: DescField, value: unknown, path: string): Check {
   switch (field.fieldKind) {

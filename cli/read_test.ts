@@ -1,0 +1,118 @@
+import assert from "node:assert/strict";
+import { status } from "@grpc/grpc-js";
+import { Instance_Status } from "../proto/gen/portolan/v1/cluster_map_pb.ts";
+import { type Script, serveFake } from "../sdk-ts/testing/control_plane.ts";
+import { lines, run, spawn } from "./testing/run.ts";
+
+const instance = (id: string, version: number, enabled = true) => ({
+  id,
+  host: "::1",
+  port: 80,
+  version,
+  weight: 100,
+  enabled,
+  status: Instance_Status.UNKNOWN,
+  metadata: { team: id },
+});
+const IDENTITY = {
+  name: "identity",
+  modified: 4n,
+  enabled: true,
+  instances: [instance("a", 1), instance("b", 2, false)],
+  aliases: [{ name: "live", route: { split: [{ version: 1, share: 9000 }, { version: 2, share: 1000 }] } }],
+};
+const position = { epoch: 1n, revision: 5n };
+const MAP: Script = {
+  getMap: () => [
+    { position, complete: true, set: [{ name: "teams", enabled: false }] },
+    { position, complete: true, set: [IDENTITY], last: true },
+  ],
+};
+
+async function read(script: Script, ...args: string[]) {
+  await using server = await serveFake(script);
+  return await run(args, { PORTOLAN_CONTROL_PLANE: server.address });
+}
+
+Deno.test("services prints an aligned table by name, or the contract's JSON", async () => {
+  assert.equal(
+    (await read(MAP, "services")).out,
+    `SERVICE   ENABLED  INSTANCES  VERSIONS  ALIASES
+identity  yes      1 of 2     v1 v2     live: v1=9000 v2=1000
+teams     no       0          -         -
+`,
+  );
+  const { position, services } = JSON.parse((await read(MAP, "services", "--output", "json")).out);
+  assert.deepEqual(position, { epoch: "1", revision: "5" });
+  assert.deepEqual([services[0].name, services[0].instances[0].status, services[1].instances], [
+    "identity",
+    "UNKNOWN",
+    [],
+  ]);
+});
+
+Deno.test("services says so when there are none", async () => {
+  const script = { getMap: () => [{ position, complete: true, last: true }] };
+  assert.equal((await read(script, "services", "--realm", "empty")).out, 'No services in realm "empty" yet\n');
+  assert.equal((await read(script, "show", "identity")).exit, 1);
+});
+
+Deno.test("show prints a service with its aliases and instances", async () => {
+  const { out } = await read(MAP, "show", "identity");
+  assert.match(out, /^service {3}identity\nenabled {3}yes\nrevision {2}4\n/);
+  assert.match(out, /^live {3}v1=9000 v2=1000$/m);
+  assert.match(out, /^b {9}\[::1\]:80 {2}v2 {7}100 {5}no {7}unknown {2}- {5}- {5}team=b$/m);
+  assert.match((await read(MAP, "show", "teams")).out, /^live {3}all enabled instances$[^]*^No instances$/m);
+  assert.equal(JSON.parse((await read(MAP, "show", "identity", "--output", "json")).out).aliases[0].name, "live");
+});
+
+Deno.test("watch prints what changes until it is interrupted", async () => {
+  const ended = Promise.withResolvers<void>();
+  const script: Script = {
+    async watch({ heard, send }) {
+      await heard.next();
+      send(1, { position, complete: true, last: true, set: [IDENTITY, { name: "teams", enabled: true }] });
+      await heard.next();
+      const changed = { ...IDENTITY, instances: [instance("a", 1, false)], aliases: [] };
+      send(1, { position: { epoch: 1n, revision: 6n }, last: true, set: [changed], deleted: ["teams"] });
+      while (!(await heard.next()).done);
+      ended.resolve();
+    },
+  };
+  await using server = await serveFake(script);
+  const child = spawn(["watch"], { PORTOLAN_CONTROL_PLANE: server.address });
+  const printed: string[] = [];
+  for await (const line of lines(child.stdout)) {
+    printed.push(line);
+    if (printed.length === 5) child.kill("SIGINT");
+  }
+  assert.deepEqual(printed, [
+    'Following realm "local" from position 1.5: 2 services',
+    "6  identity  instance a disabled",
+    "6  identity  instance b removed",
+    "6  identity  alias live removed",
+    "6  teams  removed",
+  ]);
+  assert.equal((await child.status).code, 0);
+  assert.deepEqual(await Array.fromAsync(lines(child.stderr)), []);
+  await ended.promise;
+});
+
+Deno.test("watch prints JSON lines, and ends with what is refused", async () => {
+  const script: Script = {
+    async watch({ heard, send, close }) {
+      await heard.next();
+      send(1, { position, complete: true, last: true, set: [{ name: "teams", enabled: true }] });
+      await heard.next();
+      send(1, { position: { epoch: 1n, revision: 6n }, last: true, deleted: ["teams"] });
+      await heard.next();
+      close(status.PERMISSION_DENIED, "no more");
+    },
+  };
+  const { exit, out, err } = await read(script, "watch", "teams", "--output", "json");
+  const [first, second] = out.trim().split("\n").map((line) => JSON.parse(line));
+  assert.deepEqual(first, { position: "1.5", realm: "local", services: ["teams"] });
+  assert.deepEqual(second, { position: "1.6", service: "teams", change: "removed" });
+  assert.equal(exit, 1);
+  assert.match(err, /Cannot follow the map: no more\n$/);
+});

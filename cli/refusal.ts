@@ -1,0 +1,50 @@
+import { fromBinary } from "@bufbuild/protobuf";
+import { anyUnpack } from "@bufbuild/protobuf/wkt";
+import { type ServiceError, status } from "@grpc/grpc-js";
+import { BadRequestSchema } from "../proto/gen/google/rpc/error_details_pb.ts";
+import { StatusSchema } from "../proto/gen/google/rpc/status_pb.ts";
+import { EXIT, type Exit, Failure } from "./command.ts";
+
+/** What a call's end means for whoever gave the command; `what` follows "Cannot". */
+export function failureOf(error: unknown, what: string, address: string): Failure {
+  const { code, details } = error as Partial<ServiceError>;
+  if (code === undefined) throw error;
+  const said = violationsOf(error as ServiceError) ?? (details || `the control plane answered ${status[code]}`);
+  const text = said.startsWith("Cannot ") ? said : `Cannot ${what}: ${said}`;
+  return new Failure(exitOf(code), text + hint(code, address), { cause: error });
+}
+
+/** What is wrong with which field, out of the details that gRPC carries beside its sentence. */
+function violationsOf({ metadata }: ServiceError): string | undefined {
+  const bytes = metadata?.get("grpc-status-details-bin")[0];
+  if (!bytes || typeof bytes === "string") return undefined;
+  try {
+    const violations = fromBinary(StatusSchema, bytes).details
+      .flatMap((detail) => anyUnpack(detail, BadRequestSchema)?.fieldViolations ?? [])
+      .map(({ field, description }) => `${field}: ${description}`);
+    return violations.length > 0 ? violations.join("; ") : undefined;
+  } catch {
+    // Whatever else these bytes are, the sentence beside them stands.
+    return undefined;
+  }
+}
+
+function exitOf(code: status): Exit {
+  return code === status.UNAVAILABLE || code === status.DEADLINE_EXCEEDED ? EXIT.unreachable : EXIT.refused;
+}
+
+function hint(code: status, address: string): string {
+  switch (code) {
+    case status.NOT_FOUND:
+      return "; ./portolan services lists what there is";
+    case status.UNAVAILABLE:
+      return "; try again";
+    case status.DEADLINE_EXCEEDED:
+    case status.UNKNOWN:
+      return "; it may have been done, so look before you try again";
+    case status.UNIMPLEMENTED:
+      return `; the control plane at ${address} is of another version`;
+    default:
+      return "";
+  }
+}

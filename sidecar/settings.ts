@@ -1,0 +1,95 @@
+/** The sidecar's settings: contract.md "Commands" and "Ports and environment". */
+import {
+  type Address,
+  address,
+  type Flag,
+  flag,
+  type Flags,
+  formatAddress,
+  isLoopback,
+  list,
+  loadSettings,
+  name,
+  optional,
+  Problem,
+  type Settings,
+  type Sources,
+  text,
+} from "../proto/settings.ts";
+import { isIP } from "node:net";
+
+export const FLAGS = {
+  realm: { hint: "REALM", help: "realm that is served", env: "PORTOLAN_REALM", fallback: "local", parse: name },
+  data: { hint: "DIR", help: "folder for HAProxy's files and sockets", fallback: ".portolan/sidecar", parse: text },
+  hostId: { hint: "ID", help: "name of this host, stable over restarts", parse: name },
+  zone: { hint: "ZONE", help: "where this host is", parse: optional(name) },
+  services: { hint: "A,B", help: "services to route to; none: all of the realm", parse: list(name) },
+  controlPlane: {
+    hint: "HOST:PORT,…",
+    help: "gRPC addresses of the control plane",
+    env: "PORTOLAN_CONTROL_PLANE",
+    fallback: "127.0.0.1:7401",
+    parse: list(reachable),
+  },
+  egress: { hint: "HOST:PORT", help: "where programs of this host call", fallback: "127.0.0.1:7410", parse: bindable },
+  admin: { hint: "HOST:PORT", help: "health and state, over HTTP", fallback: "127.0.0.1:7412", parse: address },
+  stopHaproxy: { hint: "", help: "HAProxy ends with the sidecar", parse: endsTogether },
+  insecure: { hint: "", help: "allow listeners that others than this host reach", parse: flag },
+  ingress: notServed("HOST:PORT", "listener in front of this host's instances"),
+  servicesDir: notServed("DIR", "services of this host, from files"),
+} as const satisfies Flags;
+
+export type SidecarSettings = Settings<typeof FLAGS>;
+
+export type LoadedSidecar =
+  | { readonly kind: "settings"; readonly settings: SidecarSettings }
+  | { readonly kind: "help" }
+  | { readonly kind: "problems"; readonly problems: readonly string[] };
+
+/** Reads the settings; all that is wrong with them is reported at once. */
+export function loadSidecarSettings(sources: Sources): LoadedSidecar {
+  const loaded = loadSettings(FLAGS, sources);
+  if (loaded.kind !== "settings") return loaded;
+  const { settings, positionals } = loaded;
+  const problems = [
+    ...positionals.map((word) => `Cannot use "${word}": expected flags only`),
+    ...(["egress", "admin"] as const).flatMap((key) => exposed(key, settings[key], settings.insecure)),
+  ];
+  return problems.length > 0 ? { kind: "problems", problems } : { kind: "settings", settings };
+}
+
+function exposed(key: string, listener: Address, insecure: boolean): readonly string[] {
+  if (insecure || isLoopback(listener)) return [];
+  return [
+    `--${key} "${formatAddress(listener)}": is not on loopback and asks for no credentials: allow it with --insecure`,
+  ];
+}
+
+function reachable(value: string | undefined): string | Problem {
+  const parsed = address(value);
+  if (parsed instanceof Problem) return parsed;
+  return parsed.port === 0 ? new Problem("expected a port to call") : formatAddress(parsed);
+}
+
+/** HAProxy never gets names, and needs a port that is known before it starts. */
+function bindable(value: string | undefined): Address | Problem {
+  const parsed = address(value);
+  if (parsed instanceof Problem) return parsed;
+  if (parsed.port === 0) return new Problem("expected a port from 1 to 65535");
+  if (parsed.host === "localhost") return { ...parsed, host: "127.0.0.1" };
+  return isIP(parsed.host) ? parsed : new Problem("expected an IP address and a port");
+}
+
+function endsTogether(value: string | undefined): true | Problem {
+  const given = flag(value);
+  if (given instanceof Problem) return given;
+  return given || new Problem(
+    "has to be given: this build cannot adopt a HAProxy that outlived its sidecar, so HAProxy always ends with it",
+  );
+}
+
+function notServed(hint: string, help: string): Flag<undefined> {
+  const parse = (value: string | undefined) =>
+    value === undefined ? undefined : new Problem("is not served by this build");
+  return { hint, help: `${help}; not served by this build`, parse };
+}

@@ -1,0 +1,86 @@
+/** A HAProxy process's command socket, asked in lines. */
+import { phrase, type Text } from "./text.ts";
+
+/** HAProxy reads a command into a buffer of 16 KB and drops, without a word, what does not fit. */
+export const MAX_COMMAND_BYTES = 15_000;
+
+const PROMPT = "\n> ";
+
+/** One connection, in HAProxy's interactive mode, in which every answer ends with a prompt. */
+export class CommandSocket implements Disposable {
+  readonly #connection: Deno.Conn;
+  readonly #decoder = new TextDecoder();
+  readonly #buffer = new Uint8Array(65_536);
+  #received = "";
+
+  private constructor(connection: Deno.Conn) {
+    this.#connection = connection;
+  }
+
+  /** Connects; throws while nobody listens at `path`. */
+  static async open(path: string): Promise<CommandSocket> {
+    const socket = new CommandSocket(await Deno.connect({ transport: "unix", path }));
+    try {
+      await socket.#ask("prompt");
+      return socket;
+    } catch (error) {
+      socket[Symbol.dispose]();
+      throw error;
+    }
+  }
+
+  /** Sends one command to a socket that knows no prompt like ours, and reads until it closes. */
+  static async once(path: string, command: "show proc"): Promise<string> {
+    using connection = await Deno.connect({ transport: "unix", path });
+    await connection.write(new TextEncoder().encode(`${command}\nquit\n`));
+    return await new Response(connection.readable).text();
+  }
+
+  /** Sends one command, and rows below it for those that take some; the answer comes without its line ends. */
+  ask(command: Text, rows?: Text): Promise<string> {
+    return this.#ask(rows ? phrase`${command} <<\n${rows}`.text : command.text);
+  }
+
+  /** Sends many commands at once; their answers come in the same order. */
+  async askAll(commands: readonly Text[]): Promise<readonly string[]> {
+    const answers: string[] = [];
+    // Written while answers are read: a worker that cannot answer takes no more commands.
+    const [written] = await Promise.allSettled([
+      this.#write(commands.map(({ text }) => `${text}\n`).join("")),
+      (async () => {
+        for (let at = 0; at < commands.length; at++) answers.push(await this.#read());
+      })(),
+    ]);
+    if (written.status === "rejected") throw written.reason;
+    if (answers.length < commands.length) throw new Error("Cannot talk to HAProxy: it closed the connection");
+    return answers;
+  }
+
+  [Symbol.dispose](): void {
+    this.#connection.close();
+  }
+
+  async #ask(command: string): Promise<string> {
+    await this.#write(`${command}\n`);
+    return await this.#read();
+  }
+
+  async #write(text: string): Promise<void> {
+    const bytes = new TextEncoder().encode(text);
+    for (let at = 0; at < bytes.length;) at += await this.#connection.write(bytes.subarray(at));
+  }
+
+  async #read(): Promise<string> {
+    for (;;) {
+      const end = this.#received.indexOf(PROMPT);
+      if (end >= 0) {
+        const answer = this.#received.slice(0, end);
+        this.#received = this.#received.slice(end + PROMPT.length);
+        return answer.trim();
+      }
+      const count = await this.#connection.read(this.#buffer);
+      if (count === null) throw new Error("Cannot talk to HAProxy: it closed the connection");
+      this.#received += this.#decoder.decode(this.#buffer.subarray(0, count), { stream: true });
+    }
+  }
+}

@@ -1,0 +1,74 @@
+import assert from "node:assert/strict";
+import { Caller } from "./testing/caller.ts";
+import { instance, service } from "./testing/maps.ts";
+import { startBackend, startRig } from "./testing/rig.ts";
+
+interface Case {
+  readonly id: string;
+  readonly input: {
+    readonly service: string;
+    readonly targets: readonly (readonly [version: string, share: number])[];
+    readonly keys: readonly string[];
+  };
+  readonly expect: readonly string[];
+}
+
+/** The values that SDKs are held to, too: `testdata/split.ndjson`. */
+const CASES: readonly Case[] = (await Deno.readTextFile(new URL("testdata/split.ndjson", import.meta.url)))
+  .trim().split("\n").map((line) => JSON.parse(line));
+
+Deno.test("HAProxy gives each key of a split the version that an SDK gives it, by flow and by sticky header", async () => {
+  const versions = ["v1", "v2", "v10"];
+  await using stack = new AsyncDisposableStack();
+  const instances = versions.map((version) => {
+    const { port } = stack.use(startBackend(version));
+    return instance(`i${version}`, { port, version: Number(version.slice(1)) });
+  });
+  await using rig = await startRig();
+  await rig.map.change(...CASES.map(({ input: { service: name, targets } }, at) => {
+    const split = Object.fromEntries(targets.map(([version, share]) => [version.slice(1), share]));
+    return service(name, { instances, aliases: { live: { split, ...(at % 2 === 1 && { stickyHeader: "x-user" }) } } });
+  }));
+  using caller = await Caller.connect(rig.port);
+  let keys = 0;
+  for (const [at, { id, input, expect }] of CASES.entries()) {
+    for (const [number, key] of input.keys.entries()) {
+      // The same key as a flow, and as a user whose flow is another one.
+      const sent = at % 2 === 1 ? [`x-user: ${bytes(key)}`, "Portolan-Flow: other"] : [`Portolan-Flow: ${bytes(key)}`];
+      const { body } = await caller.get("/", `Portolan-Service: ${input.service}`, ...sent);
+      assert.equal(body, expect[number], `${id}: ${key}`);
+      keys++;
+    }
+  }
+  assert.ok(keys >= 100);
+});
+
+Deno.test("a sticky route goes by the flow where its header is missing, and a plain one never by the header", async () => {
+  await using v1 = startBackend("1");
+  await using v2 = startBackend("2");
+  const instances = [instance("i1", { port: v1.port }), instance("i2", { port: v2.port, version: 2 })];
+  const split = { 1: 5000, 2: 5000 };
+  await using rig = await startRig();
+  await rig.map.change(
+    service("plain", { instances, aliases: { live: { split } } }),
+    service("sticky", { instances, aliases: { live: { split, stickyHeader: "x-user" }, other: { split } } }),
+  );
+  using caller = await Caller.connect(rig.port);
+  const versions = async (name: string, header: string) => {
+    let seen = "";
+    for (let flow = 0; flow < 40; flow++) {
+      seen += (await caller.get("/", `Portolan-Service: ${name}`, `Portolan-Flow: ${flow}`, header)).body;
+    }
+    return new Set(seen).size;
+  };
+  assert.equal(await versions("sticky", "x-user: ann"), 1);
+  assert.equal(await versions("sticky", "x-user:"), 1, "a header that is there and empty is a value, too");
+  assert.equal(await versions("sticky", "x-users: ann"), 2);
+  assert.equal(await versions("other.sticky", "x-user: ann"), 2);
+  assert.equal(await versions("plain", "x-user: ann"), 2);
+});
+
+/** One character for each byte of the text on the wire. */
+function bytes(text: string): string {
+  return String.fromCharCode(...new TextEncoder().encode(text));
+}

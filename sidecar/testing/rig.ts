@@ -1,0 +1,85 @@
+/** A whole sidecar but the stream: a map that the test writes, a real HAProxy, real instances. */
+import { createLog, SILENT } from "../../proto/log.ts";
+import { DataFolder } from "../data_folder.ts";
+import { TIMEOUTS, type Timeouts } from "../egress.ts";
+import { Haproxy } from "../haproxy.ts";
+import { type ReconcileOptions, Reconciler } from "../reconcile.ts";
+import { TestMap } from "./following.ts";
+
+export interface Rig extends AsyncDisposable {
+  readonly map: TestMap;
+  readonly haproxy: Haproxy;
+  readonly reconciler: Reconciler;
+  /** Of the egress. */
+  readonly port: number;
+  readonly data: DataFolder;
+}
+
+export interface RigOptions extends Partial<Pick<ReconcileOptions, "reloadEveryMs" | "deleteAfterMs" | "lookup">> {
+  readonly timeouts?: Partial<Timeouts>;
+}
+
+const LOG = Deno.env.get("PORTOLAN_TEST_LOG") ? createLog("test") : SILENT;
+
+/** Starts it; HAProxy itself starts with the first map. */
+export async function startRig({ timeouts, ...options }: RigOptions = {}): Promise<Rig> {
+  const path = await Deno.makeTempDir({ prefix: "sidecar-" });
+  const data = await DataFolder.open(path);
+  const port = freePort();
+  const map = new TestMap();
+  const haproxy = new Haproxy({ data, log: LOG, onRestart: () => reconciler.poke(), graceMs: 50 });
+  const reconciler: Reconciler = new Reconciler({
+    following: map,
+    haproxy,
+    egress: { realm: "local", egress: { host: "127.0.0.1", port }, timeouts: { ...TIMEOUTS, ...timeouts } },
+    log: LOG,
+    reloadEveryMs: 0,
+    ...options,
+  });
+  const stop = new AbortController();
+  const running = reconciler.run(stop.signal);
+  running.catch((error) => map.fail(error));
+  return {
+    map,
+    haproxy,
+    reconciler,
+    port,
+    data,
+    async [Symbol.asyncDispose]() {
+      stop.abort();
+      await running.finally(async () => {
+        await haproxy[Symbol.asyncDispose]();
+        data[Symbol.dispose]();
+        await Deno.remove(path, { recursive: true });
+      });
+    },
+  };
+}
+
+export function freePort(): number {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  return listener.addr.port;
+}
+
+export interface Backend extends AsyncDisposable {
+  readonly port: number;
+  /** Requests that have arrived, in their order. */
+  readonly requests: readonly { readonly url: string; readonly headers: Headers }[];
+}
+
+/** An instance that answers with its name, unless told otherwise. */
+export function startBackend(name: string, answer?: (request: Request) => Response | Promise<Response>): Backend {
+  const requests: { url: string; headers: Headers }[] = [];
+  const stop = new AbortController();
+  const options = { hostname: "127.0.0.1", port: 0, signal: stop.signal, onListen() {} };
+  const server = Deno.serve(options, (request) => {
+    requests.push({ url: request.url, headers: new Headers(request.headers) });
+    return answer ? answer(request) : new Response(name);
+  });
+  const end = () => {
+    // At once: an answer may be one that never comes.
+    stop.abort();
+    return server.finished;
+  };
+  return { port: server.addr.port, requests, [Symbol.asyncDispose]: end };
+}

@@ -1,0 +1,93 @@
+/** Samples of things that take turns, so that what disturbs the machine disturbs all alike, and what they add up to. */
+
+/** Of times in ms, the shorter the better; of rates per second, the higher the better. */
+export type Unit = "ms" | "/s";
+
+/** Half of the samples are at least as good as `p50`, all but one in a hundred as good as `p99`. */
+export interface Spread {
+  readonly p50: number;
+  readonly p99: number;
+  readonly samples: number;
+}
+
+/** What cannot be beaten on this machine: the same work without Portolan, measured in the same rounds. */
+export interface Floor extends Spread {
+  readonly name: string;
+}
+
+export interface Figure extends Spread {
+  readonly name: string;
+  readonly unit: Unit;
+  readonly floors: readonly Floor[];
+}
+
+/** One measurement; answers with what it found. */
+export type Sample<T = number> = () => Promise<T>;
+
+/**
+ * Samples of each subject: in every round each has a turn of `samples`, another one first each time. A first round is
+ * left out of what is answered.
+ */
+export async function takeTurns<Name extends string, T>(
+  subjects: Readonly<Record<Name, Sample<T>>>,
+  { rounds, samples }: { readonly rounds: number; readonly samples: number },
+): Promise<Readonly<Record<Name, readonly T[]>>> {
+  const names = Object.keys(subjects) as Name[];
+  const found = Object.fromEntries(names.map((name) => [name, []])) as unknown as Record<Name, T[]>;
+  for (let round = 0; round <= rounds; round++) {
+    for (let turn = 0; turn < names.length; turn++) {
+      const name = names[(round + turn) % names.length] as Name;
+      for (let i = 0; i < samples; i++) {
+        const sample = await subjects[name]();
+        if (round > 0) found[name].push(sample);
+      }
+    }
+  }
+  return found;
+}
+
+export function spread(samples: readonly number[], unit: Unit = "ms"): Spread {
+  const sorted = samples.toSorted((a, b) => unit === "ms" ? a - b : b - a);
+  // The nearest rank: a value that was measured.
+  const at = (percent: number) => sorted[Math.ceil(sorted.length * percent / 100) - 1] ?? NaN;
+  return { p50: at(50), p99: at(99), samples: sorted.length };
+}
+
+/** A figure beside its floors, each a name and its samples. */
+export function figure(
+  name: string,
+  samples: readonly number[],
+  floors: Readonly<Record<string, readonly number[]>>,
+  unit: Unit = "ms",
+): Figure {
+  return {
+    name,
+    unit,
+    ...spread(samples, unit),
+    floors: Object.entries(floors).map(([name, samples]) => ({ name, ...spread(samples, unit) })),
+  };
+}
+
+/** Figures as a table for people, one line for each floor; the ratio is that of the two p50. */
+export function table(figures: readonly Figure[]): string {
+  const rows = figures.flatMap(({ name, unit, p50, p99, samples, floors }) =>
+    floors.map((floor, i) => [
+      ...(i === 0 ? [name, unit, `${samples}`, shown(p50), shown(p99)] : ["", "", "", "", ""]),
+      floor.name,
+      shown(floor.p50),
+      shown(floor.p99),
+      (p50 / floor.p50).toFixed(2),
+    ])
+  );
+  const all = [["figure", "unit", "n", "p50", "p99", "floor", "p50", "p99", "ratio"], ...rows];
+  const widths = all[0]?.map((_, column) => Math.max(...all.map((row) => row[column]?.length ?? 0))) ?? [];
+  const texts = new Set([0, 1, 5]);
+  return all.map((row) =>
+    row.map((cell, column) => texts.has(column) ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0))
+      .join("  ").trimEnd() + "\n"
+  ).join("");
+}
+
+function shown(value: number): string {
+  return value < 1_000 ? value.toFixed(2) : Math.round(value).toString();
+}

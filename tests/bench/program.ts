@@ -1,0 +1,75 @@
+/** A process of a bench: its lines as they come; ended when it is disposed of. */
+import { fileURLToPath } from "node:url";
+
+export const ROOT = fileURLToPath(new URL("../../", import.meta.url));
+
+type Waiting = { take(line: string): boolean; fail(error: Error): void };
+
+export class Program implements AsyncDisposable {
+  readonly #child: Deno.ChildProcess;
+  readonly #waiting = new Set<Waiting>();
+  readonly #last: string[] = [];
+  readonly #ended: Promise<void>;
+
+  private constructor(name: string, child: Deno.ChildProcess) {
+    this.#child = child;
+    this.#ended = Promise.all([this.#read(child.stdout), this.#read(child.stderr)]).then(() => {
+      const error = new Error(`Cannot go on: ${name} ended after "${this.#last.join("\n")}"`);
+      for (const one of this.#waiting) one.fail(error);
+    });
+  }
+
+  static start(command: string, args: readonly string[]): Program {
+    const child = new Deno.Command(command, { args: [...args], cwd: ROOT, stdout: "piped", stderr: "piped" }).spawn();
+    return new Program([command, ...args].join(" "), child);
+  }
+
+  /** Starts a TypeScript file of the repository, named by its path from the root. */
+  static deno(file: string, ...args: readonly string[]): Program {
+    return Program.start(Deno.execPath(), ["run", "-A", file, ...args]);
+  }
+
+  /** What `find` makes of the first line from now on that it makes something of. */
+  next<T>(find: (line: string) => T | undefined): Promise<T> {
+    return new Promise((resolve, fail) => {
+      const waiting: Waiting = {
+        take: (line) => {
+          const found = find(line);
+          if (found === undefined) return false;
+          resolve(found);
+          return this.#waiting.delete(waiting);
+        },
+        fail,
+      };
+      this.#waiting.add(waiting);
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    try {
+      this.#child.kill("SIGTERM");
+    } catch {
+      // It has ended.
+    }
+    await Promise.all([this.#child.status, this.#ended]);
+  }
+
+  async #read(stream: ReadableStream<Uint8Array<ArrayBuffer>>): Promise<void> {
+    let rest = "";
+    for await (const text of stream.pipeThrough(new TextDecoderStream())) {
+      const lines = (rest + text).split("\n");
+      rest = lines.pop() ?? "";
+      this.#last.push(...lines.slice(-5));
+      this.#last.splice(0, this.#last.length - 5);
+      if (this.#waiting.size === 0) continue;
+      for (const line of lines) for (const one of [...this.#waiting]) one.take(line);
+    }
+  }
+}
+
+/** The JSON object that a line is, if it has what `has` names. */
+export function record(line: string, has: string): Record<string, unknown> | undefined {
+  if (!line.startsWith("{")) return undefined;
+  const value = JSON.parse(line);
+  return has in value ? value : undefined;
+}

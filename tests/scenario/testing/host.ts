@@ -1,0 +1,105 @@
+/** One host: a control plane, a sidecar with its HAProxy, and instances that answer who they are. */
+import { type Program, start } from "./program.ts";
+
+export interface Host extends AsyncDisposable {
+  readonly controlPlane: Program;
+  readonly sidecar: Program;
+  /** `http://…/api/v1/realms/local` */
+  readonly api: string;
+  /** Port of HAProxy for programs of the host. */
+  readonly egressPort: number;
+  readonly dataFolder: string;
+  /** A request to the control plane; throws unless it succeeds. Answers with the JSON. */
+  call<T = unknown>(method: string, path: string, body?: unknown): Promise<T>;
+  /** Resolves once the sidecar has applied everything that was written before. */
+  applied(): Promise<void>;
+  /** The sidecar's account of itself. */
+  state(): Promise<
+    { reloads: { reasons: string[] }[]; refused: { service: string }[]; haproxy: { workerPid: number } }
+  >;
+}
+
+/** Starts all of it on free ports; nothing is left of it after it is disposed. */
+export async function startHost(): Promise<Host> {
+  await using started = new AsyncDisposableStack();
+  const dataFolder = await Deno.makeTempDir({ prefix: "portolan-" });
+  started.defer(() => Deno.remove(dataFolder, { recursive: true }));
+  const controlPlane = started.use(
+    start("control-plane/main.ts", "control-plane", [
+      ...["--data", dataFolder, "--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0"],
+    ]),
+  );
+  const { http, grpc } = await controlPlane.logged("Serving");
+  const egressPort = freePort();
+  const sidecar = started.use(
+    start("sidecar/main.ts", "sidecar", [
+      ...["--data", `${dataFolder}/sidecar`, "--host-id", "test-host", "--control-plane", String(grpc)],
+      ...["--egress", `127.0.0.1:${egressPort}`, "--admin", "127.0.0.1:0", "--stop-haproxy"],
+    ]),
+  );
+  const { address: admin } = await sidecar.logged("admin listens");
+  const api = `http://${http}/api/v1/realms/local`;
+  const running = started.move();
+  const host: Host = {
+    controlPlane,
+    sidecar,
+    api,
+    egressPort,
+    dataFolder,
+    call: (method, path, body) => call(`${api}${path}`, method, body),
+    applied: () => applied(api),
+    state: async () => await (await fetch(`http://${admin}/state`)).json(),
+    [Symbol.asyncDispose]: () => running.disposeAsync(),
+  };
+  await host.applied();
+  return host;
+}
+
+async function call<T>(url: string, method: string, body?: unknown): Promise<T> {
+  const response = await fetch(url, { method, ...(body !== undefined && { body: JSON.stringify(body) }) });
+  const json = await response.json();
+  if (!response.ok) throw new Error(`Cannot ${method} ${url}: ${JSON.stringify(json)}`);
+  return json;
+}
+
+interface Followers {
+  readonly followers: { follower: { kind: string }; applied?: { revision: string } }[];
+}
+
+async function applied(api: string): Promise<void> {
+  const { position } = await call<{ position: { revision: string } }>(`${api}/map`, "GET");
+  for (;;) {
+    const { followers } = await call<Followers>(`${api}/followers`, "GET");
+    const sidecar = followers.find(({ follower }) => follower.kind === "SIDECAR");
+    if (BigInt(sidecar?.applied?.revision ?? 0) >= BigInt(position.revision)) return;
+    // The control plane tells nobody what others have applied: it has to be asked.
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
+
+/** A port that nobody listens on at the moment. */
+export function freePort(): number {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  return listener.addr.port;
+}
+
+/** An instance of a service that answers with its name, and counts what it was asked. */
+export interface Instance extends AsyncDisposable {
+  readonly name: string;
+  readonly port: number;
+  requests: number;
+}
+
+export function startInstance(name: string): Instance {
+  const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, (request) => {
+    instance.requests++;
+    return Response.json({ instance: name, flow: request.headers.get("portolan-flow") });
+  });
+  const instance: Instance = {
+    name,
+    port: server.addr.port,
+    requests: 0,
+    [Symbol.asyncDispose]: () => server.shutdown(),
+  };
+  return instance;
+}
