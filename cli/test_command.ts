@@ -1,6 +1,6 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { command, EXIT, Failure, type Io } from "./command.ts";
 import { nearest } from "./nearest.ts";
 import { type Count, countJunit } from "./junit.ts";
@@ -53,7 +53,7 @@ function areaOf(text: string): Area {
   const known = AREAS.find(({ name }) => name === text);
   if (known) return known;
   // A path is as its user sees it, who may stand elsewhere in the checkout.
-  const path = [join(Deno.cwd(), text), join(ROOT, text)].find((path) => existsSync(path));
+  const path = [resolve(text), resolve(ROOT, text)].find((path) => existsSync(path));
   if (path) return { name: text, args: [...TESTS, path], tests: true };
   const near = nearest(text, AREAS.map(({ name }) => name));
   const names = near ? `did you mean ${near}` : `expected a path or one of ${AREAS.map(({ name }) => name).join(", ")}`;

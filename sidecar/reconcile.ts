@@ -137,9 +137,11 @@ export class Reconciler {
   async #step({ position, services }: Snapshot): Promise<void> {
     for (const name of this.#changed) this.#wishes.set(name, services.get(name));
     this.#changed.clear();
+    // An address that comes from here on makes a step of its own.
+    const whole = !this.#resolver.pending;
     try {
       const there = await this.#bring();
-      if (there && !this.#resolver.pending) this.#report(position);
+      if (there && whole) this.#report(position);
       await this.#deleteServers();
     } catch (error) {
       // A first start that fails is a matter of settings; later it may be a full disk, which ends.

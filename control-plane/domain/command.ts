@@ -79,7 +79,7 @@ function decideRegister(command: Of<"register">, service: Service | undefined): 
   }
   const growth = instanceBytes(instance) - (before ? instanceBytes(before) : 0);
   const field = Object.keys(instance.metadata).length > 0 ? "metadata" : "instances";
-  return tooLarge(service, growth, field) ?? accept(command, service, {
+  return tooLarge(command, service, growth, field) ?? accept(command, service, {
     change: { kind: "put_instance", instance },
     relies: { instance: instance.id, revision: before?.modified ?? NO_REVISION },
   });
@@ -116,7 +116,7 @@ function decideAlias(command: Of<"put_alias">, service: Service | undefined): De
   const before = findAlias(service, name);
   if (before && sameRoute(before.route, route)) return unchanged(before.modified);
   const growth = aliasBytes({ name, route }) - (before ? aliasBytes(before) : 0);
-  return tooLarge(service, growth, "route") ?? accept(command, service, {
+  return tooLarge(command, service, growth, "route") ?? accept(command, service, {
     change: { kind: "put_alias", alias: { name, route } },
     relies: { alias: name, revision: before?.modified ?? NO_REVISION },
   });
@@ -151,10 +151,10 @@ function noInstance(command: Command, service: Service | undefined, id: Instance
   return refuse("not_found", `Cannot find instance "${service.name}/${id}": it does not exist`);
 }
 
-function tooLarge(service: Service | undefined, growth: number, field: string): Refusal | undefined {
+function tooLarge(command: Command, service: Service | undefined, growth: number, field: string): Refusal | undefined {
   // A write that makes a service smaller passes, whatever its size.
   if (growth <= 0 || (service?.bytes ?? 0) + growth <= MAX_SERVICE_BYTES) return undefined;
-  return refuse("too_large", `Cannot make service "${service?.name}" larger: it travels whole, in 1 MiB at most`, [
+  return refuse("too_large", `Cannot make service "${command.service}" larger: it travels whole, in 1 MiB at most`, [
     { field, description: `expected a service of at most ${MAX_SERVICE_BYTES} bytes` },
   ]);
 }

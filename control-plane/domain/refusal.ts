@@ -40,9 +40,11 @@ export function isRefusal(outcome: object): outcome is Refusal {
 
 /** The refusal of a request whose fields are not what they should be. */
 export function invalid(violations: readonly Violation[]): Refusal {
-  return refuse(
-    "invalid",
-    violations.map(({ field, description }) => `${field}: ${description}`).join("; "),
-    violations,
-  );
+  const named = violations.slice(0, MOST_NAMED);
+  const more = violations.length > named.length ? [`and ${violations.length - named.length} more`] : [];
+  const message = [...named.map(({ field, description }) => `${field}: ${description}`), ...more].join("; ");
+  return refuse("invalid", message, named);
 }
+
+// Over gRPC a refusal travels in headers, of which clients take 8 KiB.
+const MOST_NAMED = 16;

@@ -15,7 +15,7 @@ import { followersResponse } from "./fleet.ts";
 import { grpcStatus } from "./status.ts";
 import { addHealthAndReflection } from "./introspection.ts";
 import { WatchSession } from "./watch.ts";
-import { deregisterOrder, type Order, putAliasOrder, registerOrder, scopeOf, setEnabledOrder } from "./wire.ts";
+import { deregisterOrder, MAX_REQUEST_BYTES, type Order, putAliasOrder, refuseUnknown, registerOrder, scopeOf, setEnabledOrder } from "./wire.ts";
 
 export interface GrpcPorts {
   readonly discovery: Discovery;
@@ -35,7 +35,11 @@ const KEEPALIVE = { "grpc.keepalive_time_ms": 10_000, "grpc.keepalive_timeout_ms
 const STOP_MS = 2_000;
 
 export async function serveGrpc(ports: GrpcPorts, address: Address): Promise<GrpcServer> {
-  const server = new grpc.Server({ ...KEEPALIVE, "grpc-node.max_session_memory": Number.MAX_SAFE_INTEGER });
+  const server = new grpc.Server({
+    ...KEEPALIVE,
+    "grpc.max_receive_message_length": MAX_REQUEST_BYTES,
+    "grpc-node.max_session_memory": Number.MAX_SAFE_INTEGER,
+  });
   const watches = new Set<WatchSession>();
   server.addService(serviceDefinition(DiscoveryService), discoveryHandlers(ports, watches));
   server.addService(serviceDefinition(RegistryService), registryHandlers(ports));
@@ -90,7 +94,7 @@ function discoveryHandlers(ports: GrpcPorts, watches: Set<WatchSession>): grpc.U
 
 function readMap(discovery: Discovery, request: GetMapRequest | Undecodable, signal: AbortSignal) {
   if (request instanceof Undecodable) return refuse("invalid", request.description);
-  const scope = scopeOf(request.scope);
+  const scope = refuseUnknown(request) ?? scopeOf(request.scope);
   const minRevision = parseRevision(request.minRevision);
   if (isRefusal(scope)) return scope;
   if (minRevision instanceof Invalid) return invalid([{ field: "minRevision", description: minRevision.problem }]);
@@ -117,6 +121,8 @@ function registryHandlers(ports: GrpcPorts): grpc.UntypedServiceImplementation {
 function fleetHandlers({ discovery, followers, log }: GrpcPorts): grpc.UntypedServiceImplementation {
   return {
     listFollowers: unary<ListFollowersRequest>(log, (request) => {
+      const unknown = refuseUnknown(request);
+      if (unknown) return unknown;
       const realm = parseRealm(request.realm);
       if (realm instanceof Invalid) return invalid([{ field: "realm", description: realm.problem }]);
       return followersResponse(discovery.position(), followers.list(realm));

@@ -8,15 +8,15 @@ import { fleetRoutes } from "./http_fleet.ts";
 import { readRoutes } from "./http_read.ts";
 import { registryRoutes } from "./http_registry.ts";
 import { internalProblem } from "./status.ts";
+import { MAX_REQUEST_BYTES } from "./wire.ts";
 
 /** A server that listens. Disposing ends watches and lets other requests finish. */
 export interface HttpServer extends AsyncDisposable {
   readonly address: Address;
 }
 
-const MAX_BODY_BYTES = 1 << 20;
-const BODY_TOO_LARGE = refuse("too_large", `Cannot take the body: it is larger than ${MAX_BODY_BYTES} bytes`, [
-  { field: "body", description: `expected at most ${MAX_BODY_BYTES} bytes` },
+const BODY_TOO_LARGE = refuse("too_large", `Cannot take the body: it is larger than ${MAX_REQUEST_BYTES} bytes`, [
+  { field: "body", description: `expected at most ${MAX_REQUEST_BYTES} bytes` },
 ]);
 
 const BODY_CUT = invalid([{ field: "body", description: "expected all of it: the connection ended before" }]);
@@ -43,7 +43,7 @@ export function serveHttp(ports: HttpPorts, address: Address): HttpServer {
 /** The application without a listener. Watches end when `stopping` aborts. */
 export function httpApp(ports: HttpPorts, stopping: AbortSignal): Hono {
   const app = new Hono({ getPath });
-  app.use(bodyLimit({ maxSize: MAX_BODY_BYTES, onError: () => answer(BODY_TOO_LARGE) }));
+  app.use(bodyLimit({ maxSize: MAX_REQUEST_BYTES, onError: () => answer(BODY_TOO_LARGE) }));
   add(app, merged([readRoutes(ports, stopping), registryRoutes(ports), fleetRoutes(ports), healthRoutes(ports)]));
   app.notFound(({ req }) => answer(refuse("not_found", `Cannot find "${new URL(req.url).pathname}": no such path`)));
   app.onError((error, context) => {

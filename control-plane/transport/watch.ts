@@ -1,7 +1,7 @@
 /** One follower's `Watch` stream: subscriptions, one update under way at a time, and what the follower says of itself. */
 import { type ServerDuplexStream, status } from "@grpc/grpc-js";
 import type { Position } from "../domain/cluster_map.ts";
-import { isRefusal, type Refusal, refuse } from "../domain/refusal.ts";
+import { invalid, isRefusal, type Refusal, refuse } from "../domain/refusal.ts";
 import type { Scope } from "../domain/update.ts";
 import type { Discovery } from "../app/discovery.ts";
 import type { Connection, Follower, Followers } from "../app/followers.ts";
@@ -12,7 +12,7 @@ import { nameProblem } from "../../proto/names.ts";
 import { Follower_Kind, type Subscribe, type WatchRequest } from "../../proto/gen/portolan/v1/discovery_pb.ts";
 import { encodeUpdate } from "./encode.ts";
 import { grpcStatus } from "./status.ts";
-import { positionOf, scopeOf } from "./wire.ts";
+import { positionOf, refuseUnknown, scopeOf } from "./wire.ts";
 
 export type WatchCall = ServerDuplexStream<WatchRequest | Undecodable, Encoded>;
 
@@ -51,12 +51,15 @@ export class WatchSession {
     if (refusal) this.#refuse(refusal);
   }
 
-  #answer({ message }: WatchRequest): Refusal | undefined {
+  #answer(request: WatchRequest): Refusal | undefined {
+    const { message } = request;
+    const unknown = refuseUnknown(request);
+    if (unknown) return unknown;
     if (message.case === "subscribe") return this.#subscribe(message.value);
-    if (!this.#connection) return refuse("invalid", "message: expected subscribe first");
-    if (message.case === undefined) return refuse("invalid", "message: expected subscribe, received or applied");
+    if (!this.#connection) return wrong("message", "expected subscribe first");
+    if (message.case === undefined) return wrong("message", "expected subscribe, received or applied");
     const position = message.value.position && positionOf(message.value.position);
-    if (!position) return refuse("invalid", "position: is required");
+    if (!position) return wrong("position", "is required");
     if (isRefusal(position)) return position;
     if (message.case === "applied") {
       this.#connection.applied(position, message.value.refused.map(({ service, reason }) => ({ service, reason })));
@@ -71,11 +74,11 @@ export class WatchSession {
   #subscribe({ scope: wanted, after: held, follower, subscription }: Subscribe): Refusal | undefined {
     const scope = scopeOf(wanted);
     if (isRefusal(scope)) return scope;
-    const after = held && positionOf(held);
+    const after = held && positionOf(held, "after");
     if (after && isRefusal(after)) return after;
-    if (this.#follow && this.#realm !== scope.realm) return refuse("invalid", "realm: expected the one of this stream");
+    if (this.#follow && this.#realm !== scope.realm) return wrong("realm", "expected the one of this stream");
     if (this.#follow && subscription <= this.#subscription) {
-      return refuse("invalid", `subscription: expected more than ${this.#subscription}`);
+      return wrong("subscription", `expected more than ${this.#subscription}`);
     }
     this.#subscription = subscription;
     if (this.#follow) {
@@ -133,8 +136,11 @@ function followerOf(follower: Subscribe["follower"]): Follower | Refusal {
   // Tools made from the contract alone need not say who they are.
   if (id === "") return { id: `anonymous-${++anonymous}`, kind: "tool", program, zone };
   const problem = nameProblem(id);
-  if (problem !== undefined) {
-    return refuse("invalid", `follower.id: ${problem}`, [{ field: "follower.id", description: problem }]);
-  }
-  return { id, kind: kind === Follower_Kind.KIND_UNSPECIFIED ? "tool" : KINDS[kind], program, zone };
+  if (problem !== undefined) return wrong("follower.id", problem);
+  // A kind of a later contract is none that this one counts on.
+  return { id, kind: KINDS[kind as keyof typeof KINDS] ?? "tool", program, zone };
+}
+
+function wrong(field: string, description: string): Refusal {
+  return invalid([{ field, description }]);
 }

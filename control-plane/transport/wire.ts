@@ -41,6 +41,9 @@ export interface Order {
   readonly reason: string;
 }
 
+/** Of any request, over any transport. */
+export const MAX_REQUEST_BYTES = 1 << 20;
+
 const MAX_REASON_BYTES = 1_024;
 
 export function registerOrder(request: RegisterRequest): Order | Refusal {
@@ -83,7 +86,7 @@ export function putAliasOrder(request: PutAliasRequest): Order | Refusal {
   return fields.refusal() ?? order(request, { kind: "put_alias", ...target, alias, route });
 }
 
-/** A scope as the domain has it; `field` names it in what is wrong with it. */
+/** A scope as the domain has it. */
 export function scopeOf(scope: pb.Scope | undefined): Scope | Refusal {
   const fields = new Fields();
   if (!scope) fields.add("scope", "is required");
@@ -92,18 +95,25 @@ export function scopeOf(scope: pb.Scope | undefined): Scope | Refusal {
   return fields.refusal() ?? (services.length > 0 ? { realm, services: new Set(services) } : { realm });
 }
 
-export function positionOf(position: pb.Position): Position | Refusal {
+/** A position as the domain has it; `field` names it in what is wrong with it. */
+export function positionOf(position: pb.Position, field = "position"): Position | Refusal {
   const fields = new Fields();
-  const epoch = fields.take("position.epoch", parseEpoch(position.epoch));
-  const revision = fields.take("position.revision", parseRevision(position.revision));
+  const epoch = fields.take(`${field}.epoch`, parseEpoch(position.epoch));
+  const revision = fields.take(`${field}.revision`, parseRevision(position.revision));
   return fields.refusal() ?? { epoch, revision };
+}
+
+/** Refuses a request that holds fields of a later contract, which its sender relies on: they are not ignored. */
+export function refuseUnknown(request: Message): Refusal | undefined {
+  const fields = new Fields();
+  addUnknown(fields, request, "");
+  return fields.refusal();
 }
 
 type Write = RegisterRequest | DeregisterRequest | SetEnabledRequest | PutAliasRequest;
 
 function targetOf(fields: Fields, request: Write) {
-  // What a later contract asks for is not ignored: its sender relies on it.
-  if (hasUnknownFields(request)) fields.add("", "holds fields that this control plane does not know");
+  addUnknown(fields, request, "");
   const reason = request.options?.reason ?? "";
   if (textBytes(reason) > MAX_REASON_BYTES) fields.add("reason", `expected at most ${MAX_REASON_BYTES} bytes`);
   return {
@@ -121,6 +131,8 @@ function instanceOf(fields: Fields, spec: InstanceSpec | undefined) {
   if (spec?.ttl) fields.add("ttl", "leases are not served yet: leave it out to register for good");
   for (const key of Object.keys(spec?.metadata ?? {})) {
     if (key === "") fields.add("metadata", "expected keys that are not empty");
+    // Readers in JavaScript cannot tell it from an object's prototype.
+    if (key === "__proto__") fields.add("metadata.__proto__", "cannot be kept");
   }
   return {
     host: fields.take("host", parseHost(spec?.host ?? "")),
@@ -150,10 +162,16 @@ function routeOf(fields: Fields, route: pb.Route | undefined): Route {
   return fields.take("split", parseSplit(shares, header));
 }
 
-function hasUnknownFields(value: unknown): boolean {
-  if (typeof value !== "object" || value === null || value instanceof Uint8Array) return false;
-  if (((value as Message).$unknown?.length ?? 0) > 0) return true;
-  return Object.entries(value).some(([key, inner]) => key !== "$unknown" && hasUnknownFields(inner));
+/** Unknown fields have numbers for names. */
+function addUnknown(fields: Fields, value: unknown, path: string): void {
+  if (typeof value !== "object" || value === null) return;
+  if (Array.isArray(value)) return value.forEach((item, i) => addUnknown(fields, item, `${path}[${i}]`));
+  const inside = (name: string | number) => path === "" ? String(name) : `${path}.${name}`;
+  for (const [key, inner] of Object.entries(value)) {
+    // Metadata may have a key of that name too, with a text.
+    if (key !== "$unknown") addUnknown(fields, inner, inside(key));
+    else if (Array.isArray(inner)) for (const { no } of inner) fields.add(inside(no), "unknown field");
+  }
 }
 
 /** `EPOCH.REVISION`, or a revision of the epoch that runs: as in ids of events. */
