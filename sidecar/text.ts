@@ -90,12 +90,12 @@ export class Text {
 
 /** A line, with its end: ``line`server ${name} ${address} weight ${100}` ``. */
 export function line(constants: TemplateStringsArray, ...values: readonly (Word | Text | number)[]): Text {
-  return make(String.raw(constants, ...values.map(plain)) + "\n");
+  return make(String.raw({ raw: constants }, ...values.map(plain)) + "\n");
 }
 
 /** A part of a line. */
 export function phrase(constants: TemplateStringsArray, ...values: readonly (Word | Text | number)[]): Text {
-  return make(String.raw(constants, ...values.map(plain)));
+  return make(String.raw({ raw: constants }, ...values.map(plain)));
 }
 
 export function joined(texts: Iterable<Text>, between: "" | " " = ""): Text {

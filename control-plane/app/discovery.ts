@@ -6,19 +6,10 @@ import { type Refusal, refuse } from "../domain/refusal.ts";
 import { type Scope, since, type Update } from "../domain/update.ts";
 import type { Commit, Store } from "../store/store.ts";
 import type { Log } from "../../proto/log.ts";
+import type { Caller } from "./caller.ts";
 import type { Hub } from "./hub.ts";
 import { guardOf, writesOf } from "./keys.ts";
 import type { Follow } from "./watcher.ts";
-
-/** Who asks, and why. Every request has both: rights and history hang on them. */
-export interface Caller {
-  readonly identity: string;
-  /** In people's words; may be empty. */
-  readonly reason: string;
-}
-
-/** Who has shown nobody who they are. */
-export const ANONYMOUS = "anonymous";
 
 /** The resource is as asked for, since `revision`. */
 export interface Written {
@@ -43,30 +34,30 @@ export class Discovery {
   ) {}
 
   /** Does what `command` asks for, once the map shows it: who reads here afterwards reads it. */
-  async execute(caller: Caller, command: Command, signal: AbortSignal): Promise<Written | Refusal> {
+  async execute(caller: Caller, command: Command): Promise<Written | Refusal> {
     for (let tries = 0; tries < MOST_TRIES; tries++) {
       const map = this.hub.current();
       const decision = decide(map, command);
       const outcome = decision.kind === "accept" ? await this.#commit(decision) : decision;
       if (outcome.kind === "conflict") {
         // The store has moved on: its log will say how.
-        await this.hub.reached((map.position.revision + 1n) as Revision, signal);
+        await this.hub.reached((map.position.revision + 1n) as Revision, caller.signal);
         continue;
       }
       this.#note(caller, command, outcome);
       if (outcome.kind === "refuse") return outcome;
-      await this.hub.reached(outcome.revision, signal);
+      await this.hub.reached(outcome.revision, caller.signal);
       return { kind: "written", revision: outcome.revision };
     }
     return refuse("conflict", `Cannot change service "${command.service}": others kept changing it, try again`);
   }
 
   /** Everything in scope, at one position that is not before `minRevision`. */
-  async read(scope: Scope, minRevision: Revision, signal: AbortSignal): Promise<Update | Refusal> {
+  async read(caller: Caller, scope: Scope, minRevision: Revision): Promise<Update | Refusal> {
     if (this.hub.current().position.revision < minRevision) {
       const late = AbortSignal.timeout(this.options.minRevisionWaitMs ?? 5_000);
       try {
-        await this.hub.reached(minRevision, AbortSignal.any([signal, late]));
+        await this.hub.reached(minRevision, AbortSignal.any([caller.signal, late]));
       } catch (error) {
         if (!late.aborted) throw error;
         const { revision } = this.hub.current().position;
@@ -77,7 +68,8 @@ export class Discovery {
   }
 
   /** Updates of a scope, from `after` on. */
-  follow(scope: Scope, after?: Position): Follow {
+  follow(caller: Caller, scope: Scope, after?: Position): Follow {
+    this.log.info("Following", { realm: scope.realm, identity: caller.identity, reason: caller.reason });
     return this.hub.follow(scope, after);
   }
 

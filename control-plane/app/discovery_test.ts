@@ -8,8 +8,7 @@ import { createLog, SILENT } from "../../proto/log.ts";
 import { Discovery } from "./discovery.ts";
 import { openHub } from "./hub.ts";
 
-const caller = { identity: "alice", reason: "because" };
-const never = new AbortController().signal;
+const caller = { identity: "alice", reason: "because", signal: new AbortController().signal };
 const local = { realm: "local" as Realm };
 
 function register(id: string): Command {
@@ -33,10 +32,10 @@ Deno.test("execute() decides anew when another write was faster", async () => {
   const discovery = new Discovery(store, hub, SILENT);
   // All of them decide on a map in which the service does not exist.
   const outcomes = await Promise.all(
-    Array.from({ length: 10 }, (_, n) => discovery.execute(caller, register(`i${n}`), never)),
+    Array.from({ length: 10 }, (_, n) => discovery.execute(caller, register(`i${n}`))),
   );
   assert.ok(outcomes.every(({ kind }) => kind === "written"));
-  const read = await discovery.read(local, NO_REVISION, never);
+  const read = await discovery.read(caller, local, NO_REVISION);
   assert.ok(!isRefusal(read) && read.set[0]?.instances.length === 10);
 });
 
@@ -45,7 +44,7 @@ Deno.test("execute() answers when the map shows the write", async () => {
   await using hub = await openHub({ store, log: SILENT, now: () => 7 });
   const discovery = new Discovery(store, hub, SILENT);
   for (let n = 0; n < 20; n++) {
-    const written = await discovery.execute(caller, register(`i${n}`), never);
+    const written = await discovery.execute(caller, register(`i${n}`));
     assert.ok(written.kind === "written" && hub.current().position.revision >= written.revision);
   }
 });
@@ -60,7 +59,7 @@ Deno.test("execute() says what became of a write that the store did not take", a
     await using store = answering(openMemoryStore(), () => broken ? commit : undefined);
     await using hub = await openHub({ store, log: SILENT, now: () => 7 });
     broken = true;
-    const outcome = await new Discovery(store, hub, SILENT).execute(caller, register("i"), never);
+    const outcome = await new Discovery(store, hub, SILENT).execute(caller, register("i"));
     assert.ok(isRefusal(outcome));
     assert.equal(outcome.code, code);
     assert.match(outcome.message, /the disk is full|no answer/);
@@ -72,9 +71,9 @@ Deno.test("execute() logs who changed what and why", async () => {
   await using store = openMemoryStore();
   await using hub = await openHub({ store, log: SILENT, now: () => 7 });
   const discovery = new Discovery(store, hub, createLog("test", (line) => lines.push(line)));
-  await discovery.execute(caller, register("i"), never);
-  await discovery.execute(caller, register("i"), never);
-  await discovery.execute(caller, { kind: "deregister", ...local, service: "a", id: "j" } as unknown as Command, never);
+  await discovery.execute(caller, register("i"));
+  await discovery.execute(caller, register("i"));
+  await discovery.execute(caller, { kind: "deregister", ...local, service: "a", id: "j" } as unknown as Command);
   const logged = lines.map((line) => JSON.parse(line));
   assert.deepEqual(logged.map(({ message, operation, identity, reason }) => [message, operation, identity, reason]), [
     ["Changed the map", "register", "alice", "because"],
@@ -87,10 +86,10 @@ Deno.test("read() waits for the revision it was asked to see, and says so when i
   await using hub = await openHub({ store, log: SILENT, now: () => 7 });
   const discovery = new Discovery(store, hub, SILENT, { minRevisionWaitMs: 10 });
   const next = (hub.current().position.revision + 1n) as Revision;
-  const reading = discovery.read(local, next, never);
-  await discovery.execute(caller, register("i"), never);
+  const reading = discovery.read(caller, local, next);
+  await discovery.execute(caller, register("i"));
   const read = await reading;
   assert.ok(!isRefusal(read) && read.position.revision === next);
-  const late = await discovery.read(local, (next + 1n) as Revision, never);
+  const late = await discovery.read(caller, local, (next + 1n) as Revision);
   assert.ok(isRefusal(late) && late.code === "unavailable");
 });

@@ -7,11 +7,12 @@ import { type Scope, servicesIn } from "../domain/update.ts";
 import { openMemoryStore } from "../store/memory.ts";
 import { Lost, type Store } from "../store/store.ts";
 import { SILENT } from "../../proto/log.ts";
-import { ANONYMOUS, Discovery } from "./discovery.ts";
+import { anonymous } from "./caller.ts";
+import { Discovery } from "./discovery.ts";
 import { type Hub, openHub } from "./hub.ts";
 
-const caller = { identity: ANONYMOUS, reason: "" };
 const never = new AbortController().signal;
+const caller = anonymous(never);
 const local: Scope = { realm: "local" as Realm };
 
 async function withHub(
@@ -21,7 +22,7 @@ async function withHub(
   await using _store = store;
   await using hub = await openHub({ store, log: SILENT, now: () => 7, bookmarkMs });
   const discovery = new Discovery(store, hub, SILENT);
-  await test(hub, async (command) => void await discovery.execute(caller, command, never));
+  await test(hub, async (command) => void await discovery.execute(caller, command));
 }
 
 function register(service: string, port: number): Command {
@@ -159,7 +160,7 @@ Deno.test("openHub() continues the history of a store", async () => {
   for (const now of [7, 8]) {
     await using hub = await openHub({ store, log: SILENT, now: () => now });
     const discovery = new Discovery(store, hub, SILENT);
-    await discovery.execute(caller, register("a", now), never);
+    await discovery.execute(caller, register("a", now));
     maps.push(hub.current());
   }
   const [first, second] = maps;

@@ -1,4 +1,5 @@
 /** A watch as server-sent events: `update` with one part as JSON; its id, a position, on the last part of an update. */
+import { anonymous } from "../app/caller.ts";
 import type { Discovery } from "../app/discovery.ts";
 import type { Follow } from "../app/watcher.ts";
 import type { Position } from "../domain/cluster_map.ts";
@@ -18,7 +19,7 @@ export function eventStream(
   let follow: Follow | undefined;
   return new ReadableStream<Uint8Array>({
     async pull(controller) {
-      follow ??= discovery.follow(scope, after);
+      follow ??= discovery.follow(anonymous(ended), scope, after);
       try {
         controller.enqueue(eventsOf(await follow.next(ended)));
       } catch (error) {

@@ -1,6 +1,7 @@
 /** The contract over gRPC: services of `portolan.v1`, health and reflection. */
 import * as grpc from "@grpc/grpc-js";
-import { ANONYMOUS, type Discovery } from "../app/discovery.ts";
+import { anonymous } from "../app/caller.ts";
+import type { Discovery } from "../app/discovery.ts";
 import type { Followers } from "../app/followers.ts";
 import { Invalid, parseRealm, parseRevision } from "../domain/names.ts";
 import { invalid, isRefusal, type Refusal, refuse } from "../domain/refusal.ts";
@@ -15,7 +16,16 @@ import { followersResponse } from "./fleet.ts";
 import { grpcStatus } from "./status.ts";
 import { addHealthAndReflection } from "./introspection.ts";
 import { WatchSession } from "./watch.ts";
-import { deregisterOrder, MAX_REQUEST_BYTES, type Order, putAliasOrder, refuseUnknown, registerOrder, scopeOf, setEnabledOrder } from "./wire.ts";
+import {
+  deregisterOrder,
+  MAX_REQUEST_BYTES,
+  type Order,
+  putAliasOrder,
+  refuseUnknown,
+  registerOrder,
+  scopeOf,
+  setEnabledOrder,
+} from "./wire.ts";
 
 export interface GrpcPorts {
   readonly discovery: Discovery;
@@ -98,7 +108,7 @@ function readMap(discovery: Discovery, request: GetMapRequest | Undecodable, sig
   const minRevision = parseRevision(request.minRevision);
   if (isRefusal(scope)) return scope;
   if (minRevision instanceof Invalid) return invalid([{ field: "minRevision", description: minRevision.problem }]);
-  return discovery.read(scope, minRevision, signal);
+  return discovery.read(anonymous(signal), scope, minRevision);
 }
 
 function registryHandlers(ports: GrpcPorts): grpc.UntypedServiceImplementation {
@@ -106,8 +116,7 @@ function registryHandlers(ports: GrpcPorts): grpc.UntypedServiceImplementation {
     unary<Request>(ports.log, async (request, signal) => {
       const order = orderOf(request);
       if (isRefusal(order)) return order;
-      const caller = { identity: ANONYMOUS, reason: order.reason };
-      const outcome = await ports.discovery.execute(caller, order.command, signal);
+      const outcome = await ports.discovery.execute(anonymous(signal, order.reason), order.command);
       return isRefusal(outcome) ? outcome : { revision: outcome.revision };
     });
   return {

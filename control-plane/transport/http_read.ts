@@ -1,5 +1,6 @@
 /** Reading the map over HTTP, and following it as server-sent events. */
 import type { Context } from "hono";
+import { anonymous } from "../app/caller.ts";
 import type { Discovery } from "../app/discovery.ts";
 import { findAlias, findInstance, type Service } from "../domain/cluster_map.ts";
 import { Invalid, NO_REVISION, parseAliasName, parseInstanceId, parseRealm } from "../domain/names.ts";
@@ -44,7 +45,7 @@ function readScope(discovery: Discovery, context: Context, signal: AbortSignal):
   if (alias !== undefined) fields.take("alias", parseAliasName(alias));
   const least = fields.take("minRevision", revisionOf(context.req.query("minRevision")));
   const refusal = fields.refusal() ?? refuseUnknownQuery(context, ["minRevision"]);
-  return refusal ?? discovery.read(scope, least, signal);
+  return refusal ?? discovery.read(anonymous(signal), scope, least);
 }
 
 function revisionOf(text: string | undefined) {

@@ -1,7 +1,8 @@
 /** Changing the map over HTTP: paths, bodies and headers as requests of the contract, answered like over gRPC. */
 import { create } from "@bufbuild/protobuf";
 import type { Context } from "hono";
-import { ANONYMOUS, type Discovery } from "../app/discovery.ts";
+import { anonymous } from "../app/caller.ts";
+import type { Discovery } from "../app/discovery.ts";
 import { invalid, isRefusal, type Refusal } from "../domain/refusal.ts";
 import { RouteSchema } from "../../proto/gen/portolan/v1/cluster_map_pb.ts";
 import {
@@ -36,8 +37,7 @@ const NEVER = new AbortController().signal;
 
 async function execute(discovery: Discovery, order: Order | Refusal): Promise<Response | Refusal> {
   if (isRefusal(order)) return order;
-  const caller = { identity: ANONYMOUS, reason: order.reason };
-  const outcome = await discovery.execute(caller, order.command, NEVER);
+  const outcome = await discovery.execute(anonymous(NEVER, order.reason), order.command);
   if (isRefusal(outcome)) return outcome;
   const revision = outcome.revision.toString();
   return jsonResponse(JSON.stringify({ revision }), { "portolan-revision": revision });

@@ -3,6 +3,7 @@ import { type ServerDuplexStream, status } from "@grpc/grpc-js";
 import type { Position } from "../domain/cluster_map.ts";
 import { invalid, isRefusal, type Refusal, refuse } from "../domain/refusal.ts";
 import type { Scope } from "../domain/update.ts";
+import { anonymous } from "../app/caller.ts";
 import type { Discovery } from "../app/discovery.ts";
 import type { Connection, Follower, Followers } from "../app/followers.ts";
 import type { Follow } from "../app/watcher.ts";
@@ -22,7 +23,7 @@ export interface WatchPorts {
   readonly log: Log;
 }
 
-let anonymous = 0;
+let unnamed = 0;
 
 export class WatchSession {
   readonly #ended = new AbortController();
@@ -53,7 +54,7 @@ export class WatchSession {
 
   #answer(request: WatchRequest): Refusal | undefined {
     const { message } = request;
-    const unknown = refuseUnknown(request);
+    const unknown = refuseUnknown({ ...request, message: message.value });
     if (unknown) return unknown;
     if (message.case === "subscribe") return this.#subscribe(message.value);
     if (!this.#connection) return wrong("message", "expected subscribe first");
@@ -92,7 +93,7 @@ export class WatchSession {
     if (isRefusal(who)) return who;
     this.#realm = scope.realm;
     this.#connection = this.ports.followers.connect(who, scope);
-    this.#follow = this.ports.discovery.follow(scope, after);
+    this.#follow = this.ports.discovery.follow(anonymous(this.#ended.signal), scope, after);
     this.#pump(this.#follow).catch((error) => {
       if (this.#ended.signal.aborted) return;
       this.ports.log.error("Cannot go on with a watch", { error });
@@ -133,8 +134,10 @@ const KINDS = { [Follower_Kind.SIDECAR]: "sidecar", [Follower_Kind.SDK]: "sdk", 
 
 function followerOf(follower: Subscribe["follower"]): Follower | Refusal {
   const { id = "", kind = Follower_Kind.TOOL, program = "", zone = "" } = follower ?? {};
+  const zoneProblem = zone === "" ? undefined : nameProblem(zone);
+  if (zoneProblem !== undefined) return wrong("follower.zone", zoneProblem);
   // Tools made from the contract alone need not say who they are.
-  if (id === "") return { id: `anonymous-${++anonymous}`, kind: "tool", program, zone };
+  if (id === "") return { id: `anonymous-${++unnamed}`, kind: "tool", program, zone };
   const problem = nameProblem(id);
   if (problem !== undefined) return wrong("follower.id", problem);
   // A kind of a later contract is none that this one counts on.

@@ -1,5 +1,4 @@
 /** Requests of the contract as commands and scopes of the domain. Total: whatever comes in gives a value or a refusal. */
-import type { Message } from "@bufbuild/protobuf";
 import { MAX_METADATA_BYTES, type Position } from "../domain/cluster_map.ts";
 import type { Command } from "../domain/command.ts";
 import {
@@ -104,7 +103,7 @@ export function positionOf(position: pb.Position, field = "position"): Position 
 }
 
 /** Refuses a request that holds fields of a later contract, which its sender relies on: they are not ignored. */
-export function refuseUnknown(request: Message): Refusal | undefined {
+export function refuseUnknown(request: object): Refusal | undefined {
   const fields = new Fields();
   addUnknown(fields, request, "");
   return fields.refusal();
@@ -170,7 +169,7 @@ function addUnknown(fields: Fields, value: unknown, path: string): void {
   for (const [key, inner] of Object.entries(value)) {
     // Metadata may have a key of that name too, with a text.
     if (key !== "$unknown") addUnknown(fields, inner, inside(key));
-    else if (Array.isArray(inner)) for (const { no } of inner) fields.add(inside(no), "unknown field");
+    else if (Array.isArray(inner)) { for (const { no } of inner) fields.add(inside(no), "unknown field"); }
   }
 }
 

@@ -5,12 +5,14 @@ import { type Figure, table } from "./measure.ts";
 import { FULL, QUICK, type Sizes } from "./sizes.ts";
 import { lastWatcher } from "./last_watcher.ts";
 import { throughput } from "./throughput.ts";
+import { writeToRouted } from "./write_to_routed.ts";
 import { writeToWatcher } from "./write_to_watcher.ts";
 
 type Bench = (sizes: Sizes, folder: string) => Promise<readonly Figure[]>;
 
 const BENCHES: Readonly<Record<string, Bench>> = {
   "write-to-watcher": writeToWatcher,
+  "write-to-routed": writeToRouted,
   "last-watcher": lastWatcher,
   throughput,
 };
