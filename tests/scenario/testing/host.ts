@@ -2,7 +2,6 @@
 import { type Program, start } from "./program.ts";
 
 export interface Host extends AsyncDisposable {
-  readonly controlPlane: Program;
   readonly sidecar: Program;
   /** `http://…/api/v1/realms/local` */
   readonly api: string;
@@ -11,6 +10,9 @@ export interface Host extends AsyncDisposable {
   readonly dataFolder: string;
   /** A request to the control plane; throws unless it succeeds. Answers with the JSON. */
   call<T = unknown>(method: string, path: string, body?: unknown): Promise<T>;
+  /** Kills the control plane; `revive` starts it again, on the same store and ports. */
+  killControlPlane(): Promise<void>;
+  reviveControlPlane(): Promise<void>;
   /** Resolves once the sidecar has applied everything that was written before. */
   applied(): Promise<void>;
   /** The sidecar's account of itself. */
@@ -24,34 +26,39 @@ export async function startHost(): Promise<Host> {
   await using started = new AsyncDisposableStack();
   const dataFolder = await Deno.makeTempDir({ prefix: "portolan-" });
   started.defer(() => Deno.remove(dataFolder, { recursive: true }));
-  const controlPlane = started.use(
-    start("control-plane/main.ts", "control-plane", [
-      ...["--data", dataFolder, "--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0"],
-    ]),
-  );
-  const { http, grpc } = await controlPlane.logged("Serving");
+  const [http, grpc] = [`127.0.0.1:${freePort()}`, `127.0.0.1:${freePort()}`];
+  const args = ["--data", dataFolder, "--http", http, "--grpc", grpc];
+  // Grows while the host runs.
+  const controlPlanes = started.use(new AsyncDisposableStack());
+  const serve = async () => {
+    const program = controlPlanes.use(start("control-plane/main.ts", "control-plane", args));
+    await program.logged("Serving");
+    return program;
+  };
+  let controlPlane = await serve();
   const egressPort = freePort();
   const sidecar = started.use(
     start("sidecar/main.ts", "sidecar", [
-      ...["--data", `${dataFolder}/sidecar`, "--host-id", "test-host", "--control-plane", String(grpc)],
+      ...["--data", `${dataFolder}/sidecar`, "--host-id", "test-host", "--control-plane", grpc],
       ...["--egress", `127.0.0.1:${egressPort}`, "--admin", "127.0.0.1:0", "--stop-haproxy"],
     ]),
   );
   const { address: admin } = await sidecar.logged("admin listens");
   const api = `http://${http}/api/v1/realms/local`;
-  const running = started.move();
   const host: Host = {
-    controlPlane,
     sidecar,
     api,
     egressPort,
     dataFolder,
     call: (method, path, body) => call(`${api}${path}`, method, body),
+    killControlPlane: async () => void await controlPlane.end("SIGKILL"),
+    reviveControlPlane: async () => void (controlPlane = await serve()),
     applied: () => applied(api),
     state: async () => await (await fetch(`http://${admin}/state`)).json(),
     [Symbol.asyncDispose]: () => running.disposeAsync(),
   };
   await host.applied();
+  const running = started.move();
   return host;
 }
 
