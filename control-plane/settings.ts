@@ -63,7 +63,7 @@ export function loadControlPlaneSettings(sources: Sources) {
 }
 
 function parseStore(value: string | undefined): StoreChoice | Problem {
-  const [kind, rest] = [value?.slice(0, value.indexOf(":")), value?.slice(value.indexOf(":") + 1)];
+  const [, kind, rest] = /^([a-z]+):(.*)$/s.exec(value ?? "") ?? [];
   if (kind === "memory" && rest === "") return { kind };
   if (kind === "sqlite") return rest ? { kind, path: rest } : { kind };
   if (kind === "etcd") return new Problem("etcd is not served yet: use sqlite:");

@@ -31,7 +31,11 @@ export function assign(wanted: Wanted, running: HaproxyPlan, reloading: Reloadin
   const stickyHeaders = reload
     ? [...new Set([...stickyHeadersOf(wanted), ...stickyRows(running)])].sort()
     : running.stickyHeaders;
-  return { backends, routes: rowsOf(wanted, backends, stickyHeaders, running.routes), stickyHeaders, nextSlot };
+  const rows = rowsOf(wanted, backends, stickyHeaders, running.routes);
+  const same = rows.size === running.routes.size &&
+    [...rows].every(([key, value]) => running.routes.get(key) === value);
+  // The same object, so that nobody has to compare or print it again.
+  return { backends, routes: same ? running.routes : rows, stickyHeaders, nextSlot };
 }
 
 /** The plan once nothing is leaving any more. */

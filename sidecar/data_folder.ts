@@ -39,7 +39,7 @@ export class DataFolder implements Disposable {
       throw new Error(`Cannot use data folder "${path}": another sidecar is using it`);
     }
     const data = new DataFolder(path, lock);
-    for (const answer of PROXY_ANSWERS) await data.#replace(errorFileName(answer), errorFile(answer));
+    for (const answer of PROXY_ANSWERS) data.#replace(errorFileName(answer), errorFile(answer));
     return data;
   }
 
@@ -54,10 +54,10 @@ export class DataFolder implements Disposable {
   /** Asks HAProxy whether it would run with `config`. Throws `Refused` with what it says. */
   async check(config: Files["config"]): Promise<void> {
     const candidate = "candidate.cfg";
-    await this.#replace(candidate, config.text);
+    this.#replace(candidate, config.text);
     // The map file is part of the question only by being there.
-    if (!this.#installed) await this.#replace(ROUTES_FILE, "");
-    const args = ["-c", "-q", "-f", candidate];
+    if (!this.#installed) this.#replace(ROUTES_FILE, "");
+    const args = ["-c", "-f", candidate];
     const { success, stderr } = await new Deno.Command("haproxy", { args, cwd: this.path, stdin: "null" }).output();
     if (!success) throw new Refused(`haproxy -c refuses the configuration: ${new TextDecoder().decode(stderr).trim()}`);
     await Deno.remove(join(this.path, candidate));
@@ -69,12 +69,12 @@ export class DataFolder implements Disposable {
   }
 
   /** Puts the files in place, those that differ. Backends first: rows never lead to one that is not in the file. */
-  async install({ config, routes }: Files): Promise<void> {
+  install({ config, routes }: Files): void {
     const before = this.#installed;
     // Not known until all of it is done.
     this.#installed = undefined;
-    if (config.text !== before?.config.text) await this.#replace(CONFIG_FILE, config.text);
-    if (routes.text !== before?.routes.text) await this.#replace(ROUTES_FILE, routes.text);
+    if (config.text !== before?.config.text) this.#replace(CONFIG_FILE, config.text);
+    if (routes.text !== before?.routes.text) this.#replace(ROUTES_FILE, routes.text);
     this.#installed = { config, routes };
   }
 
@@ -91,18 +91,21 @@ export class DataFolder implements Disposable {
     this.#lock.close();
   }
 
-  /** On disk before it is in place: after a crash the file is the old one or the new one. */
-  async #replace(name: string, text: string): Promise<void> {
+  /**
+   * On disk before it is in place: after a crash the file is the old one or the new one. Synchronous, as a change is
+   * routed only after it, and each hop to a thread and back costs as much as the write itself.
+   */
+  #replace(name: string, text: string): void {
     const path = join(this.path, name);
-    const file = await Deno.open(`${path}.new`, { create: true, write: true, truncate: true, mode: 0o600 });
+    const file = Deno.openSync(`${path}.new`, { create: true, write: true, truncate: true, mode: 0o600 });
     try {
       const bytes = new TextEncoder().encode(text);
-      for (let at = 0; at < bytes.length;) at += await file.write(bytes.subarray(at));
-      await file.syncData();
+      for (let at = 0; at < bytes.length;) at += file.writeSync(bytes.subarray(at));
+      file.syncDataSync();
     } finally {
       file.close();
     }
-    await Deno.rename(`${path}.new`, path);
+    Deno.renameSync(`${path}.new`, path);
   }
 }
 

@@ -6,7 +6,8 @@ import { CONFIG_FILE, MASTER_SOCKET } from "./egress.ts";
 import { processes } from "./master.ts";
 import type { Files } from "./print.ts";
 import { sleep } from "./sleep.ts";
-import { command, deleteServers, Unexpected, workerPid } from "./worker.ts";
+import { CommandSocket } from "./socket.ts";
+import { command, deleteServers, requestsUnderWay, Unexpected, workerPid } from "./worker.ts";
 
 /** Prints what shall run, for workers of a generation. */
 export type Printer = (generation: number) => Files;
@@ -21,7 +22,7 @@ export interface HaproxyOptions {
 }
 
 const READY_WITHIN_MS = 10_000;
-const GRACE_MS = 2_000;
+const GRACE_MS = 5_000;
 const TERMINATE_MS = 2_000;
 const MAX_RESTART_DELAY_MS = 2_000;
 
@@ -32,6 +33,8 @@ export class Haproxy implements AsyncDisposable {
   readonly #stop = new AbortController();
   #child: Deno.ChildProcess | undefined;
   #supervised: Promise<void> = Promise.resolve();
+  /** While HAProxy is being started again, which files it reads must be certain: others wait for this. */
+  #up: Promise<void> = Promise.resolve();
   /** Of the files that are in place: what a restarted HAProxy runs. */
   #generation = 0;
   #workerPid = 0;
@@ -57,7 +60,7 @@ export class Haproxy implements AsyncDisposable {
   async start(print: Printer): Promise<void> {
     const files = print(1);
     await this.#data.check(files.config);
-    await this.#data.install(files);
+    this.#data.install(files);
     this.#generation = 1;
     await this.#spawn();
     this.#supervised = this.#supervise();
@@ -65,7 +68,8 @@ export class Haproxy implements AsyncDisposable {
 
   /** Installs the files, then says `commands` to the worker. Throws `Unexpected` when they are not all done. */
   async update(print: Printer, commands: readonly Command[]): Promise<void> {
-    await this.#data.install(print(this.#generation));
+    await this.#up;
+    this.#data.install(print(this.#generation));
     try {
       await command(this.#socket, commands);
     } catch (error) {
@@ -78,15 +82,16 @@ export class Haproxy implements AsyncDisposable {
     const generation = this.#generation + 1;
     const files = print(generation);
     await this.#data.check(files.config);
+    await this.#up;
     const before = this.#data.installed;
-    await this.#data.install(files);
+    this.#data.install(files);
     this.#generation = generation;
     try {
-      // A master that is dead, or that dies now, is started again from these files.
+      // A master that has died a moment ago, or dies now, is started again from these files.
       this.#signal("SIGUSR2");
       await this.#ready(this.#stop.signal);
     } catch (error) {
-      if (before) await this.#data.install(before);
+      if (before) this.#data.install(before);
       this.#generation = generation - 1;
       throw error;
     }
@@ -98,14 +103,17 @@ export class Haproxy implements AsyncDisposable {
     return deleteServers(this.#socket, servers);
   }
 
+  /** Takes no new connection, lets requests that are under way end, for a while, and ends. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stop.abort();
     const child = this.#child;
     if (child) {
-      this.#signal("SIGUSR1");
-      if (!await endsWithin(child, this.#options.graceMs ?? GRACE_MS)) this.#signal("SIGTERM");
+      const quiet = whenQuiet(this.#socket, this.#options.graceMs ?? GRACE_MS, () => this.#signal("SIGUSR1"));
+      await Promise.race([quiet, child.status]);
+      this.#signal("SIGTERM");
       if (!await endsWithin(child, TERMINATE_MS)) this.#signal("SIGKILL");
       await child.status;
+      await quiet;
     }
     await this.#supervised;
     await this.#data.removeSockets();
@@ -150,23 +158,28 @@ export class Haproxy implements AsyncDisposable {
   }
 
   async #supervise(): Promise<void> {
-    for (let failures = 0; !this.#stop.signal.aborted;) {
-      const child = this.#child;
-      if (child) {
-        const { code, signal } = await child.status;
-        this.#workerPid = 0;
-        if (this.#stop.signal.aborted) return;
-        this.#log.error("HAProxy ended: starting it again", { code, signal });
-        this.#child = undefined;
-      }
+    while (this.#child) {
+      const { code, signal } = await this.#child.status;
+      this.#child = undefined;
+      this.#workerPid = 0;
+      if (this.#stop.signal.aborted) return;
+      this.#log.error("HAProxy ended: starting it again", { code, signal });
+      this.#up = this.#restart();
+      await this.#up;
+    }
+  }
+
+  /** Tries until HAProxy runs, or is to stop. */
+  async #restart(): Promise<void> {
+    for (let failures = 0; !this.#stop.signal.aborted; failures++) {
       try {
         await this.#spawn();
-        failures = 0;
         this.#options.onRestart?.();
+        return;
       } catch (error) {
         if (this.#stop.signal.aborted) return;
         this.#log.error("HAProxy does not start: trying again", { reason: error });
-        await sleep(Math.min(50 * 2 ** failures++, MAX_RESTART_DELAY_MS), this.#stop.signal);
+        await sleep(Math.min(50 * 2 ** failures, MAX_RESTART_DELAY_MS), this.#stop.signal);
       }
     }
   }
@@ -210,6 +223,19 @@ async function logAlerts(stream: ReadableStream<Uint8Array<ArrayBuffer>>, log: L
     }
   }
   return last.join("; ");
+}
+
+/** Has the worker stop, and waits until no request is under way in it. */
+async function whenQuiet(socketPath: string, withinMs: number, stop: () => void): Promise<void> {
+  const deadline = AbortSignal.timeout(withinMs);
+  try {
+    // Connected before: a worker that stops takes no new connection, not for commands either.
+    using socket = await CommandSocket.open(socketPath);
+    stop();
+    while (!deadline.aborted && await requestsUnderWay(socket) > 0) await sleep(20, deadline);
+  } catch {
+    stop();
+  }
 }
 
 async function endsWithin(child: Deno.ChildProcess, ms: number): Promise<boolean> {

@@ -11,29 +11,15 @@ import { Reconciler } from "./reconcile.ts";
 import { FLAGS, loadSidecarSettings, type SidecarSettings } from "./settings.ts";
 import { endStray } from "./stray.ts";
 
-const USAGE = `Follows the cluster map and routes calls of this host by it, through HAProxy.
-
-Usage: portolan sidecar --host-id ID --stop-haproxy [FLAG…]
-
-${describeFlags(FLAGS)}  --config FILE  the same settings as a JSON object
-
-Example: portolan sidecar --realm local --data .portolan/sidecar --host-id laptop --stop-haproxy
-`;
-
-/** Serves until the signal; then nothing is left, no process and no socket. */
-export async function serve(settings: SidecarSettings, log: Log, signal: AbortSignal): Promise<void> {
+/** Serves until the signal; then nothing is left, no process and no socket. Throws what keeps it from serving. */
+export async function runSidecar(settings: SidecarSettings, log: Log, signal: AbortSignal): Promise<void> {
+  const { realm, egress, services, hostId, zone = "" } = settings;
   using data = await DataFolder.open(settings.data);
   await endStray(data, log);
-  const { realm, egress, services } = settings;
   await using following = follow({
     controlPlanes: settings.controlPlane,
     scope: { realm, services },
-    follower: {
-      id: settings.hostId,
-      kind: Follower_Kind.SIDECAR,
-      program: "portolan-sidecar/0",
-      zone: settings.zone ?? "",
-    },
+    follower: { id: hostId, kind: Follower_Kind.SIDECAR, program: "portolan-sidecar/0", zone },
     log,
   });
   await using haproxy = new Haproxy({ data, log, onRestart: () => reconciler.poke() });
@@ -43,39 +29,56 @@ export async function serve(settings: SidecarSettings, log: Log, signal: AbortSi
     egress: { realm, egress, timeouts: TIMEOUTS },
     log,
   });
-  const app = createAdmin({ realm, egress: formatAddress(egress), reconciler, haproxy, following });
-  await using _admin = listen(settings.admin, app.fetch, log);
+  const admin = createAdmin({ realm, egress: formatAddress(egress), reconciler, haproxy, following });
+  await using listener = listen(settings.admin, admin.fetch);
+  log.info("Serving", { realm, egress: formatAddress(egress), admin: listener.address });
   await reconciler.run(signal);
-  log.info("stopping");
+  log.info("Stopping");
 }
 
-function listen({ host, port }: Address, handler: Deno.ServeHandler, log: Log): AsyncDisposable {
-  const onListen = ({ hostname, port }: Deno.NetAddr) =>
-    log.info("admin listens", { address: formatAddress({ host: hostname, port }) });
-  return Deno.serve({ hostname: host, port, onListen }, handler);
+function listen({ host, port }: Address, handler: Deno.ServeHandler): AsyncDisposable & { readonly address: string } {
+  const stop = new AbortController();
+  const server = Deno.serve({ hostname: host, port, signal: stop.signal, onListen() {} }, handler);
+  const address = formatAddress({ host: server.addr.hostname, port: server.addr.port });
+  const end = () => {
+    // At once: nobody is waited for who only asks how it goes.
+    stop.abort();
+    return server.finished;
+  };
+  return { address, [Symbol.asyncDispose]: end };
 }
 
-/** The command line's end of it. Answers with the exit code: 0 done, 1 failed, 2 wrong usage. */
-async function main(args: readonly string[]): Promise<number> {
-  const loaded = loadSidecarSettings({ args, env: Deno.env.toObject(), readFile: Deno.readTextFileSync });
+const HELP = `The sidecar: follows the cluster map and routes this host's calls by it, through a HAProxy of its own.
+
+Usage: ./portolan sidecar --host-id ID --stop-haproxy [flags]
+
+${describeFlags(FLAGS)}  --config FILE  Settings as a JSON object, keys as flags without their hyphens
+  --help         This text
+
+Example: ./portolan sidecar --realm testing --host-id web-1 --zone a --control-plane 10.0.0.1:7401 --stop-haproxy
+`;
+
+async function main(): Promise<number> {
+  const loaded = loadSidecarSettings({ args: Deno.args, env: Deno.env.toObject(), readFile: Deno.readTextFileSync });
   if (loaded.kind === "help") {
-    console.log(USAGE.trimEnd());
+    console.log(HELP);
     return 0;
   }
   if (loaded.kind === "problems") {
-    for (const problem of loaded.problems) console.error(problem);
+    for (const problem of loaded.problems) console.error(`portolan sidecar: ${problem}`);
+    console.error("portolan sidecar: see ./portolan sidecar --help");
     return 2;
   }
-  const log = createLog("sidecar");
   const stop = new AbortController();
+  // Every further signal finds the stop under way: it is bounded, and cut short it would leave HAProxy behind.
   for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(signal, () => stop.abort());
   try {
-    await serve(loaded.settings, log, stop.signal);
+    await runSidecar(loaded.settings, createLog("sidecar"), stop.signal);
     return 0;
   } catch (error) {
-    log.error((error as Error).message);
+    console.error(`portolan sidecar: ${(error as Error).message}`);
     return 1;
   }
 }
 
-if (import.meta.main) Deno.exit(await main(Deno.args));
+if (import.meta.main) Deno.exit(await main());

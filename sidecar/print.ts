@@ -13,15 +13,10 @@ export function print(plan: HaproxyPlan, settings: EgressSettings, generation: n
   return {
     config: joined([
       egressText(settings, generation, plan.stickyHeaders),
-      ...Array.from(plan.backends.values(), backendText),
+      ...Array.from(plan.backends.values(), (backend) => remembered(printedBackends, backend, backendText)),
     ]),
-    routes: routesText(plan.routes),
+    routes: remembered(printedRoutes, plan.routes, routesText),
   };
-}
-
-/** Rows as the map file and the socket take them, one a line. */
-export function routesText(routes: ReadonlyMap<string, string>): Text {
-  return joined(Array.from(routes, ([key, value]) => rowText(key, value)));
 }
 
 /** One row: a key and what it leads to. */
@@ -29,22 +24,29 @@ export function rowText(key: string, value: string): Text {
   return line`${Word.rowKey(key)} ${Word.rowValue(key, value)}`;
 }
 
-// A change touches a few backends of many; the others are the same objects as before.
-const printed = new WeakMap<Backend, Text>();
+// A change touches a few objects of many; the others are the same as before.
+const printedBackends = new WeakMap<Backend, Text>();
+const printedRoutes = new WeakMap<HaproxyPlan["routes"], Text>();
+
+function remembered<K extends WeakKey>(known: WeakMap<K, Text>, key: K, print: (key: K) => Text): Text {
+  const text = known.get(key) ?? print(key);
+  known.set(key, text);
+  return text;
+}
+
+function routesText(routes: HaproxyPlan["routes"]): Text {
+  return joined(Array.from(routes, ([key, value]) => rowText(key, value)));
+}
 
 function backendText(backend: Backend): Text {
-  const known = printed.get(backend);
-  if (known) return known;
   const { slot, service, pool, servers } = backend;
   const holds = pool === "all" ? phrase`all instances` : phrase`version ${pool}`;
-  const text = joined([
+  return joined([
     line`# ${Word.name(service)}: ${holds}`,
     line`backend ${Word.slot(slot)} from service`,
     ...Array.from(servers.values()).filter(({ state }) => state !== "leaving").map(serverText),
     line``,
   ]);
-  printed.set(backend, text);
-  return text;
 }
 
 function serverText({ name, host, port, weight, state }: Server): Text {

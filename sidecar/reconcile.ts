@@ -203,6 +203,8 @@ export class Reconciler {
     } catch (error) {
       if (!(error instanceof Unexpected)) throw error;
       this.#filed = plan;
+      // Whatever HAProxy has loaded up to now may be older than these files.
+      this.#loads = this.#options.haproxy.loads;
       this.#log.warn("the worker did not do what it was told: reloading", { reason: error });
       this.#lost = error.message;
       this.#wake.set();

@@ -197,3 +197,20 @@ Deno.test("a worker that runs something else than what it was told is reloaded, 
   assert.match(rig.reconciler.reloads[0]?.reasons[0] ?? "", /^the worker answered "Already exists a server/);
   assert.equal((await get(rig.port, "/", "Portolan-Service: identity")).body, "one");
 });
+
+Deno.test("many instances and many names at once are as good as one", async () => {
+  await using one = startBackend("one");
+  await using rig = await startRig();
+  const crowd = (count: number) =>
+    Array.from({ length: count }, (_, at) => instance(`i${at}`, { port: one.port, weight: 1 + at % 256 }));
+  await rig.map.change(service("identity", { instances: crowd(1) }));
+  await rig.map.change(
+    service("identity", { instances: crowd(400) }),
+    ...Array.from({ length: 1_200 }, (_, at) => service(`bare-service-${at}`, {})),
+  );
+  assert.equal((await get(rig.port, "/", "Portolan-Service: identity")).body, "one");
+  assert.equal((await get(rig.port, "/", "Portolan-Service: bare-service-1199")).status, 503);
+  await rig.map.change(service("identity", { instances: crowd(2) }), "bare-service-7");
+  assert.equal((await get(rig.port, "/", "Portolan-Service: bare-service-7")).status, 404);
+  assert.deepEqual(rig.reconciler.reloads, []);
+});

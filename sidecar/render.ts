@@ -2,6 +2,7 @@
  * A service of the cluster map as it shall be routed. Pure: addresses of host names are looked up, not resolved.
  * The stream that brought the service is not trusted: what does not fit the grammar of names goes no further.
  */
+import { isIP } from "node:net";
 import { type Instance, Instance_Status, type Service } from "../proto/gen/portolan/v1/cluster_map_pb.ts";
 import { hostProblem } from "../proto/names.ts";
 import type { Pool, Server, Servers, WantedRoute, WantedService } from "./plan.ts";
@@ -24,8 +25,10 @@ export function render(name: string, service: Service, addressOf: AddressOf): Re
   const unresolved: string[] = [];
   const placed = service.instances.flatMap((instance): Placed[] => {
     const address = addressOf(instance.host);
-    // What a resolver says is checked like what the map says.
-    if (address !== undefined && hostProblem(address) === undefined) return [{ instance, address }];
+    // What a resolver says is not trusted either.
+    if (address !== undefined && isIP(address) !== 0 && hostProblem(address) === undefined) {
+      return [{ instance, address }];
+    }
     unresolved.push(`Cannot route to instance "${instance.id}": its host "${instance.host}" has no address`);
     return [];
   });

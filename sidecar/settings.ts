@@ -19,24 +19,28 @@ import {
 import { isIP } from "node:net";
 
 export const FLAGS = {
-  realm: { hint: "REALM", help: "realm that is served", env: "PORTOLAN_REALM", fallback: "local", parse: name },
-  data: { hint: "DIR", help: "folder for HAProxy's files and sockets", fallback: ".portolan/sidecar", parse: text },
-  hostId: { hint: "ID", help: "name of this host, stable over restarts", parse: name },
-  zone: { hint: "ZONE", help: "where this host is", parse: optional(name) },
-  services: { hint: "A,B", help: "services to route to; none: all of the realm", parse: list(name) },
+  realm: { hint: "REALM", help: "The realm that is served", env: "PORTOLAN_REALM", fallback: "local", parse: name },
+  data: { hint: "DIR", help: "The folder of HAProxy's files and sockets", fallback: ".portolan/sidecar", parse: text },
+  hostId: { hint: "ID", help: "This host's name among the followers, stable over restarts", parse: name },
+  zone: { hint: "ZONE", help: "Where this host is", parse: optional(name) },
+  services: { hint: "A,B", help: "Services to route to; none: all of the realm", parse: list(name) },
   controlPlane: {
     hint: "HOST:PORT,…",
-    help: "gRPC addresses of the control plane",
+    help: "Where control planes serve gRPC",
     env: "PORTOLAN_CONTROL_PLANE",
     fallback: "127.0.0.1:7401",
-    parse: list(reachable),
+    parse: controlPlanes,
   },
-  egress: { hint: "HOST:PORT", help: "where programs of this host call", fallback: "127.0.0.1:7410", parse: bindable },
-  admin: { hint: "HOST:PORT", help: "health and state, over HTTP", fallback: "127.0.0.1:7412", parse: address },
+  egress: { hint: "IP:PORT", help: "Where this host's programs call", fallback: "127.0.0.1:7410", parse: bindable },
+  admin: { hint: "HOST:PORT", help: "Where health and state are served", fallback: "127.0.0.1:7412", parse: address },
   stopHaproxy: { hint: "", help: "HAProxy ends with the sidecar", parse: endsTogether },
-  insecure: { hint: "", help: "allow listeners that others than this host reach", parse: flag },
-  ingress: notServed("HOST:PORT", "listener in front of this host's instances"),
-  servicesDir: notServed("DIR", "services of this host, from files"),
+  insecure: {
+    hint: "",
+    help: "Serve addresses that other machines reach although nobody must show who they are",
+    parse: flag,
+  },
+  ingress: notServed("HOST:PORT", "A listener in front of this host's instances"),
+  servicesDir: notServed("DIR", "Services of this host, from files"),
 } as const satisfies Flags;
 
 export type SidecarSettings = Settings<typeof FLAGS>;
@@ -52,7 +56,7 @@ export function loadSidecarSettings(sources: Sources): LoadedSidecar {
   if (loaded.kind !== "settings") return loaded;
   const { settings, positionals } = loaded;
   const problems = [
-    ...positionals.map((word) => `Cannot use "${word}": expected flags only`),
+    ...positionals.map((word) => `Unexpected argument "${word}"`),
     ...(["egress", "admin"] as const).flatMap((key) => exposed(key, settings[key], settings.insecure)),
   ];
   return problems.length > 0 ? { kind: "problems", problems } : { kind: "settings", settings };
@@ -61,14 +65,23 @@ export function loadSidecarSettings(sources: Sources): LoadedSidecar {
 function exposed(key: string, listener: Address, insecure: boolean): readonly string[] {
   if (insecure || isLoopback(listener)) return [];
   return [
-    `--${key} "${formatAddress(listener)}": is not on loopback and asks for no credentials: allow it with --insecure`,
+    `--${key} "${
+      formatAddress(listener)
+    }": other machines reach it and no credentials are configured; say --insecure to serve it all the same`,
   ];
+}
+
+const LIST = list(reachable);
+
+function controlPlanes(value: string | undefined): readonly string[] | Problem {
+  const parsed = LIST(value);
+  return parsed instanceof Problem || parsed.length > 0 ? parsed : new Problem("expected HOST:PORT");
 }
 
 function reachable(value: string | undefined): string | Problem {
   const parsed = address(value);
   if (parsed instanceof Problem) return parsed;
-  return parsed.port === 0 ? new Problem("expected a port to call") : formatAddress(parsed);
+  return parsed.port === 0 ? new Problem("expected a port from 1 to 65535") : formatAddress(parsed);
 }
 
 /** HAProxy never gets names, and needs a port that is known before it starts. */
@@ -84,12 +97,11 @@ function endsTogether(value: string | undefined): true | Problem {
   const given = flag(value);
   if (given instanceof Problem) return given;
   return given || new Problem(
-    "has to be given: this build cannot adopt a HAProxy that outlived its sidecar, so HAProxy always ends with it",
+    "must be said: a HAProxy that outlives its sidecar cannot be adopted yet, so HAProxy always ends with it",
   );
 }
 
 function notServed(hint: string, help: string): Flag<undefined> {
-  const parse = (value: string | undefined) =>
-    value === undefined ? undefined : new Problem("is not served by this build");
-  return { hint, help: `${help}; not served by this build`, parse };
+  const parse = (value: string | undefined) => value === undefined ? undefined : new Problem("is not served yet");
+  return { hint, help: `${help}; not served yet`, parse };
 }

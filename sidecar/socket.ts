@@ -4,6 +4,9 @@ import { phrase, type Text } from "./text.ts";
 /** HAProxy reads a command into a buffer of 16 KB and drops, without a word, what does not fit. */
 export const MAX_COMMAND_BYTES = 15_000;
 
+/** A process that has not answered everything by then is not going to. */
+const PATIENCE_MS = 5_000;
+
 const PROMPT = "\n> ";
 
 /** One connection, in HAProxy's interactive mode, in which every answer ends with a prompt. */
@@ -11,10 +14,13 @@ export class CommandSocket implements Disposable {
   readonly #connection: Deno.Conn;
   readonly #decoder = new TextDecoder();
   readonly #buffer = new Uint8Array(65_536);
+  readonly #late: ReturnType<typeof setTimeout>;
   #received = "";
+  #closed = false;
 
   private constructor(connection: Deno.Conn) {
     this.#connection = connection;
+    this.#late = setTimeout(() => this[Symbol.dispose](), PATIENCE_MS);
   }
 
   /** Connects; throws while nobody listens at `path`. */
@@ -29,11 +35,12 @@ export class CommandSocket implements Disposable {
     }
   }
 
-  /** Sends one command to a socket that knows no prompt like ours, and reads until it closes. */
+  /** Sends one command to a socket that has other prompts, and reads until it closes. */
   static async once(path: string, command: "show proc"): Promise<string> {
-    using connection = await Deno.connect({ transport: "unix", path });
-    await connection.write(new TextEncoder().encode(`${command}\nquit\n`));
-    return await new Response(connection.readable).text();
+    using socket = new CommandSocket(await Deno.connect({ transport: "unix", path }));
+    await socket.#write(`${command}\nquit\n`);
+    while (await socket.#receive());
+    return socket.#received;
   }
 
   /** Sends one command, and rows below it for those that take some; the answer comes without its line ends. */
@@ -57,7 +64,9 @@ export class CommandSocket implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.#connection.close();
+    clearTimeout(this.#late);
+    if (!this.#closed) this.#connection.close();
+    this.#closed = true;
   }
 
   async #ask(command: string): Promise<string> {
@@ -78,9 +87,14 @@ export class CommandSocket implements Disposable {
         this.#received = this.#received.slice(end + PROMPT.length);
         return answer.trim();
       }
-      const count = await this.#connection.read(this.#buffer);
-      if (count === null) throw new Error("Cannot talk to HAProxy: it closed the connection");
-      this.#received += this.#decoder.decode(this.#buffer.subarray(0, count), { stream: true });
+      if (!await this.#receive()) throw new Error("Cannot talk to HAProxy: it closed the connection");
     }
+  }
+
+  /** Reads some more; answers whether there was any. */
+  async #receive(): Promise<boolean> {
+    const count = await this.#connection.read(this.#buffer);
+    if (count !== null) this.#received += this.#decoder.decode(this.#buffer.subarray(0, count), { stream: true });
+    return count !== null;
   }
 }

@@ -25,7 +25,7 @@ export function encodeUpdate(update: Update, subscription: number): readonly Enc
 
 /** An update as JSON texts of `Part` messages, the last one marked. */
 export function updateJson(update: Update): readonly string[] {
-  const parts = inParts(update, (service) => serviceJson(service).length);
+  const parts = inParts(update, (service) => Buffer.byteLength(serviceJson(service)));
   return parts.map(({ set, deleted, last }) => {
     const { complete, position } = update;
     const head = `"position":${positionJson(position)},"complete":${complete},"last":${last}`;

@@ -13,21 +13,22 @@ export interface Rig extends AsyncDisposable {
   /** Of the egress. */
   readonly port: number;
   readonly data: DataFolder;
+  [Symbol.asyncDispose](): Promise<void>;
 }
 
 export interface RigOptions extends Partial<Pick<ReconcileOptions, "reloadEveryMs" | "deleteAfterMs" | "lookup">> {
   readonly timeouts?: Partial<Timeouts>;
+  readonly port?: number;
 }
 
 const LOG = Deno.env.get("PORTOLAN_TEST_LOG") ? createLog("test") : SILENT;
 
 /** Starts it; HAProxy itself starts with the first map. */
-export async function startRig({ timeouts, ...options }: RigOptions = {}): Promise<Rig> {
+export async function startRig({ timeouts, port = freePort(), ...options }: RigOptions = {}): Promise<Rig> {
   const path = await Deno.makeTempDir({ prefix: "sidecar-" });
   const data = await DataFolder.open(path);
-  const port = freePort();
   const map = new TestMap();
-  const haproxy = new Haproxy({ data, log: LOG, onRestart: () => reconciler.poke(), graceMs: 50 });
+  const haproxy = new Haproxy({ data, log: LOG, onRestart: () => reconciler.poke() });
   const reconciler: Reconciler = new Reconciler({
     following: map,
     haproxy,

@@ -20,6 +20,8 @@ export async function startedControlPlane() {
     grpc: formatAddress(running.grpc),
     /** A realm's services and the position of the whole map, as text: any commit of any realm changes it. */
     map: async (realm = "local") => await (await fetch(`${http}/api/v1/realms/${realm}/map`)).text(),
+    /** Before the end of the test. */
+    stop: () => running[Symbol.asyncDispose](),
     /** Fails a test whose requests were taken for bugs. */
     async [Symbol.asyncDispose]() {
       await running[Symbol.asyncDispose]();

@@ -1,0 +1,50 @@
+import assert from "node:assert/strict";
+import { fileURLToPath } from "node:url";
+import { freePort } from "./testing/rig.ts";
+
+const ROOT = fileURLToPath(new URL("../", import.meta.url));
+
+/** The program as it is run, with the rights that it is given. */
+function sidecar(...args: readonly string[]): Deno.Command {
+  const line = ["run", "--quiet", "--no-prompt", "-P=sidecar", "sidecar/main.ts", ...args];
+  return new Deno.Command(Deno.execPath(), { args: line, cwd: ROOT, stdin: "null", stdout: "piped", stderr: "piped" });
+}
+
+Deno.test("the program answers wrong usage with 2, and everything that is wrong", async () => {
+  const { code, stderr } = await sidecar("--realm", "X", "up").output();
+  const lines = new TextDecoder().decode(stderr).trim().split("\n");
+  assert.equal(code, 2);
+  assert.deepEqual(lines.map((line) => line.split(" ").slice(0, 3).join(" ")), [
+    "portolan sidecar: --realm",
+    "portolan sidecar: --host-id:",
+    "portolan sidecar: --stop-haproxy:",
+    "portolan sidecar: see",
+  ]);
+});
+
+Deno.test("the program is alive and not ready without a control plane, and ends at a signal without a trace", async () => {
+  const data = await Deno.makeTempDir();
+  const admin = freePort();
+  try {
+    const child = sidecar(
+      ...["--data", data, "--host-id", "h1", "--stop-haproxy"],
+      ...["--admin", `127.0.0.1:${admin}`, "--egress", `127.0.0.1:${freePort()}`],
+      ...["--control-plane", `127.0.0.1:${freePort()}`],
+    ).spawn();
+    const output = child.output();
+    await until(async () => (await (await fetch(`http://127.0.0.1:${admin}/healthz`)).text()) === "ok\n");
+    const ready = await fetch(`http://127.0.0.1:${admin}/readyz`);
+    assert.equal(ready.status, 503);
+    assert.deepEqual((await ready.json()).reasons, ["the control plane has not answered yet"]);
+    child.kill("SIGTERM");
+    const { code, stderr } = await output;
+    assert.equal(code, 0, new TextDecoder().decode(stderr));
+    assert.deepEqual([...Deno.readDirSync(data)].map(({ name }) => name).sort(), ["errors", "lock"]);
+  } finally {
+    await Deno.remove(data, { recursive: true });
+  }
+});
+
+async function until(holds: () => Promise<boolean>): Promise<void> {
+  while (!await holds().catch(() => false)) await new Promise((done) => setTimeout(done, 10));
+}

@@ -1,0 +1,161 @@
+import assert from "node:assert/strict";
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import fc from "fast-check";
+import { Instance_Status, type Service, ServiceSchema } from "../proto/gen/portolan/v1/cluster_map_pb.ts";
+import { assign } from "./assign.ts";
+import { commandText } from "./command.ts";
+import { diff } from "./diff.ts";
+import { TIMEOUTS } from "./egress.ts";
+import { EMPTY_PLAN, type Servers } from "./plan.ts";
+import { print } from "./print.ts";
+import { render } from "./render.ts";
+import { instance, service } from "./testing/maps.ts";
+
+const SETTINGS = { realm: "local", egress: { host: "127.0.0.1", port: 7410 }, timeouts: TIMEOUTS };
+
+Deno.test("render() makes a pool of each version, and one of all while live is not set", () => {
+  const instances = [instance("i1"), instance("i2", { version: 2 })];
+  assert.deepEqual(pools(service("identity", { instances })), { all: "i1 i2", 1: "i1", 2: "i2" });
+  assert.deepEqual(pools(service("identity", { instances, aliases: { live: 1 } })), { 1: "i1", 2: "i2" });
+  assert.deepEqual(pools(service("identity", {})), {});
+});
+
+Deno.test("render() takes out what is disabled, and what fails where anything else can be used", () => {
+  const failing = { status: Instance_Status.FAILING };
+  const ready = (init: Parameters<typeof service>[1]) => pools(service("identity", init), true)["all"];
+  assert.equal(ready({ instances: [instance("i1"), instance("i2", { enabled: false })] }), "i1");
+  assert.equal(ready({ enabled: false, instances: [instance("i1")] }), "");
+  assert.equal(ready({ instances: [instance("i1"), instance("i2", failing)] }), "i1");
+  assert.equal(ready({ instances: [instance("i1", { weight: 0 }), instance("i2", failing)] }), "i1 i2");
+  assert.equal(ready({ instances: [instance("i1", failing), instance("i2", failing)] }), "i1 i2");
+  assert.equal(ready({ instances: [instance("i1", { ...failing, enabled: false }), instance("i2", failing)] }), "i2");
+});
+
+Deno.test("render() leaves out instances whose host has no address, and says so", () => {
+  const one = service("identity", {
+    instances: [instance("i1", { host: "a.internal" }), instance("i2", { host: "b.internal" })],
+  });
+  const rendered = render("identity", one, (host) => host === "a.internal" ? "10.0.0.1" : undefined);
+  assert.ok(rendered.kind === "wanted");
+  assert.equal(rendered.service.pools.get("all")?.get("i1")?.host, "10.0.0.1");
+  assert.equal(rendered.service.pools.get("all")?.has("i2"), false);
+  assert.deepEqual(rendered.unresolved, ['Cannot route to instance "i2": its host "b.internal" has no address']);
+});
+
+Deno.test("render() refuses what is no service, with the reason", () => {
+  const i1 = instance("i1");
+  const split = { 1: 5000, 2: 5000 };
+  const bad: readonly (readonly [RegExp, Service, string?])[] = [
+    [/the service under this name is "teams"/, service("teams", {})],
+    [/service "Identity": expected lower case/, service("Identity", {}), "Identity"],
+    [/instance "i1": it is there twice/, service("identity", { instances: [i1, i1] })],
+    [/instance id "i 1"/, service("identity", { instances: [{ ...i1, id: "i 1" }] })],
+    [/host "127.0.0.1 weight 5"/, service("identity", { instances: [{ ...i1, host: "127.0.0.1 weight 5" }] })],
+    [/host "0.0.0.0"/, service("identity", { instances: [{ ...i1, host: "0.0.0.0" }] })],
+    [/port 0/, service("identity", { instances: [{ ...i1, port: 0 }] })],
+    [/port 65536/, service("identity", { instances: [{ ...i1, port: 65_536 }] })],
+    [/version 0/, service("identity", { instances: [{ ...i1, version: 0 }] })],
+    [/weight 257/, service("identity", { instances: [{ ...i1, weight: 257 }] })],
+    [/alias "v1"/, service("identity", { aliases: { v1: 1 } })],
+    [/alias "live": Cannot use version 0/, service("identity", { aliases: { live: 0 } })],
+    [/add up to 9999, not to 10000/, service("identity", { aliases: { live: { split: { 1: 9_998, 2: 1 } } } })],
+    [/two versions or more/, service("identity", { aliases: { live: { split: { 1: 10_000 } } } })],
+    [/sticky header "X"/, service("identity", { aliases: { live: { split, stickyHeader: "X" } } })],
+    [/sticky header "host"/, service("identity", { aliases: { live: { split, stickyHeader: "host" } } })],
+    [/only a split can be sticky/, raw({ aliases: [{ name: "live", route: { version: 1, stickyHeader: "x" } }] })],
+    [/it leads nowhere/, raw({ aliases: [{ name: "live" }] })],
+    [
+      /a version and a split/,
+      raw({ aliases: [{ name: "live", route: { version: 1, split: [{ version: 1, share: 10_000 }] } }] }),
+    ],
+  ];
+  for (const [reason, one, name = "identity"] of bad) {
+    const rendered = render(name, one, (host) => host);
+    assert.ok(rendered.kind === "refused", String(reason));
+    assert.match(rendered.reason, reason);
+  }
+});
+
+/** Text that is nearly good, or evil. */
+const text = fc.oneof(
+  fc.constantFrom("identity", "i1", "live", "v1", "x-user", "127.0.0.1", "::1", "a.internal", ""),
+  fc.constantFrom(
+    "i1\n  server evil 1.2.3.4:1",
+    "i1 weight 9",
+    "i1;disable frontend egress",
+    "a'b",
+    "a\0b",
+    "v1.x",
+    "x/1",
+  ),
+  fc.string({ unit: "binary", maxLength: 6 }),
+);
+const number = fc.oneof(fc.integer({ min: 0, max: 300 }), fc.constantFrom(0, 1, 80, 5000, 10_000, 65_536, 2 ** 32 - 1));
+const evilService = fc.record({
+  name: text,
+  enabled: fc.boolean(),
+  instances: fc.array(
+    fc.record({ id: text, host: text, port: number, version: number, weight: number, enabled: fc.boolean() }),
+    { maxLength: 3 },
+  ),
+  aliases: fc.array(
+    fc.record({
+      name: text,
+      route: fc.record({
+        version: number,
+        split: fc.array(fc.record({ version: number, share: number }), { maxLength: 2 }),
+        stickyHeader: text,
+      }),
+    }),
+    { maxLength: 2 },
+  ),
+});
+
+Deno.test("whatever the stream brings, no foreign line comes into files or onto the socket", () => {
+  let taken = 0;
+  fc.assert(
+    fc.property(evilService, text, (init, address) => {
+      const one = create(ServiceSchema, init);
+      const rendered = render(one.name, one, (host) => /^[0-9.:]+$/.test(host) ? host : address);
+      if (rendered.kind === "refused") return;
+      taken++;
+      const plan = assign(new Map([[one.name, rendered.service]]), EMPTY_PLAN);
+      const { config, routes } = print(plan, SETTINGS, 1);
+      const own = config.text.slice(config.text.indexOf("\nbackend b001 from"));
+      if (plan.backends.size > 0) { for (const row of own.split("\n")) assert.match(row, CONFIG_LINE); }
+      for (const row of routes.text.split("\n")) assert.match(row, MAP_LINE);
+      const empty = {
+        ...plan,
+        backends: new Map([...plan.backends].map(([slot, backend]) => [slot, { ...backend, servers: new Map() }])),
+      };
+      const transition = diff(empty, plan);
+      if (transition.kind !== "runtime") return;
+      for (const command of transition.commands) {
+        if (command.kind !== "set-route" && command.kind !== "replace-routes") {
+          assert.match(commandText(command).text, COMMAND);
+        }
+      }
+    }),
+    { numRuns: 20_000 },
+  );
+  assert.ok(taken > 100, `only ${taken} were services at all`);
+});
+
+const CONFIG_LINE =
+  /^(?:|# [a-z0-9-]+: (?:all instances|version [0-9]+)|backend b[0-9]+ from service|  server [a-z0-9-]+ [0-9a-f.:[\]]+:[0-9]+ weight [0-9]+(?: disabled)?)$/;
+const MAP_LINE = /^(?:|[a-z0-9.-]+\/(?:1[0-9]{0,4} (?:b[0-9]{3,}|no_instances)|s [a-z0-9-]+))$/;
+const COMMAND =
+  /^(?:add server|set server) b[0-9]{3,}\/[a-z0-9-]+ (?:[0-9a-f.:[\]]+:[0-9]+ weight [0-9]+|state ready)$/;
+
+function raw(init: MessageInitShape<typeof ServiceSchema>): Service {
+  return create(ServiceSchema, { name: "identity", ...init } as MessageInitShape<typeof ServiceSchema>);
+}
+
+/** Names of the servers by pool. */
+function pools(one: Service, readyOnly = false): Record<string, string> {
+  const rendered = render(one.name, one, (host) => host);
+  assert.ok(rendered.kind === "wanted");
+  const names = (servers: Servers) =>
+    [...servers.values()].filter(({ state }) => !readyOnly || state === "ready").map(({ name }) => name);
+  return Object.fromEntries([...rendered.service.pools].map(([pool, servers]) => [pool, names(servers).join(" ")]));
+}
