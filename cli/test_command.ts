@@ -20,7 +20,7 @@ const TESTS = ["test", "-P=test", ...OFFLINE];
 const AREAS: readonly Area[] = [
   { name: "format", args: ["fmt", "--check"] },
   { name: "lint", args: ["lint"] },
-  { name: "types", args: ["check", ...OFFLINE, ...ROOMS, "tests"] },
+  { name: "types", args: ["check", "--frozen", ...ROOMS, "tests"] },
   { name: "generated", args: ["run", "-P=test", ...OFFLINE, "proto/generated.ts", "--check"] },
   { name: "units", args: [...TESTS, ...ROOMS], tests: true },
   { name: "scenarios", args: [...TESTS, "tests"], tests: true },

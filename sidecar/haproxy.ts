@@ -144,7 +144,7 @@ export class Haproxy implements AsyncDisposable {
       detached: true,
     }).spawn();
     this.#child = child;
-    const said = logAlerts(child.stderr, this.#log);
+    const said = alerts(child.stderr, (alert) => this.#hear(alert));
     const ended = new AbortController();
     child.status.then(() => ended.abort());
     try {
@@ -155,6 +155,11 @@ export class Haproxy implements AsyncDisposable {
       this.#child = undefined;
       throw new Error(`Cannot start HAProxy: ${(await said) || (error as Error).message}`);
     }
+  }
+
+  #hear(alert: string): void {
+    // That its worker is terminated when it is told to stop alarms nobody else.
+    if (!this.#stop.signal.aborted) this.#log.warn("HAProxy says", { alert });
   }
 
   async #supervise(): Promise<void> {
@@ -207,8 +212,8 @@ export class Haproxy implements AsyncDisposable {
   }
 }
 
-/** Logs what HAProxy is alarmed by, and answers with the last of it when it has ended. Notices are one per command. */
-async function logAlerts(stream: ReadableStream<Uint8Array<ArrayBuffer>>, log: Log): Promise<string> {
+/** Tells what HAProxy is alarmed by, and answers with the last of it when it has ended. Notices are one per command. */
+async function alerts(stream: ReadableStream<Uint8Array<ArrayBuffer>>, tell: (alert: string) => void): Promise<string> {
   const last: string[] = [];
   let rest = "";
   for await (const chunk of stream.pipeThrough(new TextDecoderStream())) {
@@ -217,7 +222,7 @@ async function logAlerts(stream: ReadableStream<Uint8Array<ArrayBuffer>>, log: L
     for (const line of lines) {
       const [, alert] = /^\[ALERT\]\s+\([0-9]+\) : (.*)$/.exec(line) ?? [];
       if (alert === undefined) continue;
-      log.warn("HAProxy says", { alert });
+      tell(alert);
       last.push(alert);
       if (last.length > 8) last.shift();
     }

@@ -139,6 +139,8 @@ export class Reconciler {
     this.#changed.clear();
     // An address that comes from here on makes a step of its own.
     const whole = !this.#resolver.pending;
+    // The first map waits for its addresses, not long: with them it is a start, without them a start and a reload.
+    if (!this.#running && !whole) return;
     try {
       const there = await this.#bring();
       if (there && whole) this.#report(position);

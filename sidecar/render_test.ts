@@ -142,7 +142,7 @@ Deno.test("whatever the stream brings, no foreign line comes into files or onto 
 });
 
 const CONFIG_LINE =
-  /^(?:|# [a-z0-9-]+: (?:all instances|version [0-9]+)|backend b[0-9]+ from service|  server [a-z0-9-]+ [0-9a-f.:[\]]+:[0-9]+ weight [0-9]+(?: disabled)?)$/;
+  /^(?:|# [a-z0-9-]+: (?:all instances|version [0-9]+)|backend b[0-9]+ from service| {2}server [a-z0-9-]+ [0-9a-f.:[\]]+:[0-9]+ weight [0-9]+(?: disabled)?)$/;
 const MAP_LINE = /^(?:|[a-z0-9.-]+\/(?:1[0-9]{0,4} (?:b[0-9]{3,}|no_instances)|s [a-z0-9-]+))$/;
 const COMMAND =
   /^(?:add server|set server) b[0-9]{3,}\/[a-z0-9-]+ (?:[0-9a-f.:[\]]+:[0-9]+ weight [0-9]+|state ready)$/;

@@ -1,4 +1,4 @@
-/** The sidecar's settings: contract.md "Commands" and "Ports and environment". */
+/** What a sidecar can be told, by flags, environment or file. */
 import {
   type Address,
   address,

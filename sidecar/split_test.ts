@@ -43,6 +43,30 @@ Deno.test("HAProxy gives each key of a split the version that an SDK gives it, b
   assert.ok(keys >= 100);
 });
 
+Deno.test("a split's border is where it should be, to the basis point, and of each alias its own", async () => {
+  await using v1 = startBackend("1");
+  await using v2 = startBackend("2");
+  const instances = [instance("i1", { port: v1.port }), instance("i2", { port: v2.port, version: 2 })];
+  const split = { 1: 9000, 2: 1000 };
+  await using rig = await startRig();
+  await rig.map.change(service("identity", { instances, aliases: { live: { split }, canary: { split } } }));
+  using caller = await Caller.connect(rig.port);
+  // Flows whose buckets, by their hashes, are these.
+  const flows: readonly (readonly [name: string, flow: number, bucket: number])[] = [
+    ["identity", 151, 0],
+    ["identity", 3310, 8999],
+    ["identity", 3591, 9000],
+    ["live.identity", 3591, 9000],
+    ["identity", 5615, 9999],
+    ["canary.identity", 5912, 8999],
+    ["canary.identity", 796, 9000],
+  ];
+  for (const [name, flow, bucket] of flows) {
+    const { body } = await caller.get("/", `Portolan-Service: ${name}`, `Portolan-Flow: ${flow}`);
+    assert.equal(body, bucket < 9000 ? "1" : "2", `${name}:${flow}`);
+  }
+});
+
 Deno.test("a sticky route goes by the flow where its header is missing, and a plain one never by the header", async () => {
   await using v1 = startBackend("1");
   await using v2 = startBackend("2");

@@ -59,8 +59,8 @@ async function one(read: Read, context: Context, jsonOf: (service: Service) => s
   const update = await read(context);
   if (isRefusal(update)) return update;
   const json = update.set[0] && jsonOf(update.set[0]);
-  const path = new URL(context.req.url).pathname;
-  return json === undefined ? refuse("not_found", `Cannot find "${path}": it does not exist`) : respond(update, json);
+  if (json !== undefined) return respond(update, json);
+  return refuse("not_found", `Cannot find "${new URL(context.req.url).pathname}": it does not exist`);
 }
 
 function instanceIn(context: Context) {

@@ -15,7 +15,7 @@ export function parseJson<M extends DescMessage>(schema: M, bytes: Uint8Array): 
   let text: string;
   let json: unknown;
   try {
-    text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    text = utf8.decode(bytes);
     json = JSON.parse(text);
   } catch {
     return invalid([{ field: "body", description: "expected a JSON object in UTF-8" }]);
@@ -26,6 +26,8 @@ export function parseJson<M extends DescMessage>(schema: M, bytes: Uint8Array): 
   if (violations.length > 0) return invalid(violations);
   return fromJson(schema, json as JsonValue);
 }
+
+const utf8 = new TextDecoder("utf-8", { fatal: true });
 
 const TWICE = "expected once: it cannot be told which one counts";
 

@@ -102,8 +102,8 @@ export function mutateJson(chance: Chance, root: Tree): void {
       setOwn(at, key, chance.oneIn(2) ? [value] : { [key]: value });
       break;
     case 7:
-      delete at[key];
-      setOwn(at, anyKey(chance, key), value);
+      if (Array.isArray(parent)) parent.reverse();
+      else delete at[key], setOwn(at, anyKey(chance, key), value);
       break;
     case 8:
       setOwn(at, key, nested(chance.below(300), value));

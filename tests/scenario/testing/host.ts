@@ -43,7 +43,7 @@ export async function startHost(): Promise<Host> {
       ...["--egress", `127.0.0.1:${egressPort}`, "--admin", "127.0.0.1:0", "--stop-haproxy"],
     ]),
   );
-  const { address: admin } = await sidecar.logged("admin listens");
+  const { admin } = await sidecar.logged("Serving");
   const api = `http://${http}/api/v1/realms/local`;
   const host: Host = {
     sidecar,

@@ -7,7 +7,7 @@ export type LogLine = Readonly<Record<string, unknown>> & { readonly message: st
 
 export interface Program extends AsyncDisposable {
   readonly pid: number;
-  /** Resolves with the first line that has this message; rejects when the program ends without one. */
+  /** Resolves with the first line that has this message; rejects when the program ends, or 30 s pass, without one. */
   logged(message: string): Promise<LogLine>;
   /** Everything that it wrote to standard error so far. */
   output(): string;
@@ -44,6 +44,8 @@ export function start(entry: string, rights: string, args: readonly string[]): P
   };
 }
 
+const START_MS = 30_000;
+
 class Lines {
   text = "";
   readonly #seen: LogLine[] = [];
@@ -66,7 +68,13 @@ class Lines {
     const seen = this.#seen.find((line) => line.message === message);
     if (seen) return Promise.resolve(seen);
     if (this.#over) return Promise.reject(this.#missing(message));
-    return new Promise((found, ended) => this.#waiting.add({ message, found, ended }));
+    return new Promise((found, ended) => {
+      const waiting = { message, found, ended };
+      this.#waiting.add(waiting);
+      // A test that hangs says nothing of why.
+      const late = AbortSignal.timeout(START_MS);
+      late.addEventListener("abort", () => this.#waiting.delete(waiting) && ended(this.#missing(message)));
+    });
   }
 
   #take(line: LogLine): void {
@@ -79,6 +87,6 @@ class Lines {
   }
 
   #missing(message: string): Error {
-    return new Error(`The program ended without logging "${message}":\n${this.text}`);
+    return new Error(`The program did not log "${message}":\n${this.text}`);
   }
 }

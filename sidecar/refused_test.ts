@@ -1,0 +1,59 @@
+import assert from "node:assert/strict";
+import { SILENT } from "../proto/log.ts";
+import { Refused } from "./data_folder.ts";
+import { TIMEOUTS } from "./egress.ts";
+import type { Printer } from "./haproxy.ts";
+import { Reconciler } from "./reconcile.ts";
+import { TestMap } from "./testing/following.ts";
+import { instance, service } from "./testing/maps.ts";
+
+/** A HAProxy that takes no configuration with the given text in it, and remembers what it was given. */
+function pickyHaproxy(...dislikes: readonly string[]) {
+  const taken: string[] = [];
+  const load = (print: Printer) => {
+    const { text } = print(1).config;
+    if (dislikes.some((word) => text.includes(word))) return Promise.reject(new Refused("it is not liked"));
+    taken.push(text);
+    return Promise.resolve();
+  };
+  return { start: load, reload: load, update: load, deleteServers: () => Promise.resolve([]), loads: 1, taken };
+}
+
+function startReconciler(haproxy: ReturnType<typeof pickyHaproxy>) {
+  const map = new TestMap();
+  const egress = { realm: "local", egress: { host: "127.0.0.1", port: 7410 }, timeouts: TIMEOUTS };
+  const reconciler = new Reconciler({ following: map, haproxy, egress, log: SILENT, reloadEveryMs: 0 });
+  const stop = new AbortController();
+  const running = reconciler.run(stop.signal);
+  const end = async () => {
+    stop.abort();
+    await running;
+  };
+  return { map, [Symbol.asyncDispose]: end };
+}
+
+const i1 = instance("i1");
+
+Deno.test("what HAProxy refuses of a map stays in its last good form and is reported, and the rest goes on", async () => {
+  const haproxy = pickyHaproxy("# bad: version 2");
+  await using rig = startReconciler(haproxy);
+  assert.deepEqual(
+    await rig.map.change(service("identity", { instances: [i1] }), service("bad", { instances: [i1] })),
+    [],
+  );
+  const worse = service("bad", { instances: [i1, instance("i2", { version: 2 })] });
+  const refused = await rig.map.change(worse, service("identity", { instances: [i1, instance("i9")] }));
+  assert.deepEqual(refused, [{ service: "bad", reason: "it is not liked" }]);
+  assert.match(haproxy.taken.at(-1) ?? "", /# identity: version 1\nbackend b002 from service\n.*\n {2}server i9 /);
+  assert.match(haproxy.taken.at(-1) ?? "", /# bad: version 1\n/);
+  assert.deepEqual(await rig.map.change(service("bad", { instances: [i1] })), []);
+});
+
+Deno.test("a first map that HAProxy refuses in part is no reason not to start", async () => {
+  const haproxy = pickyHaproxy("# bad:");
+  await using rig = startReconciler(haproxy);
+  const refused = await rig.map.change(service("bad", { instances: [i1] }));
+  assert.deepEqual(refused, [{ service: "bad", reason: "it is not liked" }]);
+  assert.deepEqual(await rig.map.change("bad", service("identity", { instances: [i1] })), []);
+  assert.match(haproxy.taken.at(-1) ?? "", /# identity: version 1\n/);
+});
