@@ -24,7 +24,7 @@ export function isServiceUrl(text: string): boolean {
 }
 
 /**
- * Reads `service://[alias-or-version.]service/path?query#fragment`; the grammar of names is contract.md's. Goes before
+ * Reads `service://[alias-or-version.]service/path?query#fragment`; the grammar of names is proto/names.ts's. Goes before
  * any URL library: they differ in what they do to upper case and to odd hosts.
  */
 export function parseAddress(text: string): Address | NoAddress {

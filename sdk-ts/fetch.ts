@@ -54,7 +54,7 @@ async function call(context: Context, url: string, init: RequestInit & { headers
   throw new TypeError(`Cannot call "${url}": more than ${MOST_REDIRECTS} redirects`);
 }
 
-/** One request to the sidecar; the headers are those of calls.md, "Headers of every attempt". */
+/** One request to the sidecar; the headers are those of docs/reference.md. */
 async function attempt(
   { sidecar, realm }: Context,
   address: Address,
@@ -86,7 +86,7 @@ async function attempt(
   }
 }
 
-/** RFC 9110 §9.2.2, as calls.md lists it: what may arrive twice without harm. */
+/** RFC 9110 §9.2.2: what may arrive twice without harm. */
 const IDEMPOTENT: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"]);
 
 /** A backslash is part of a path here; in a URL of http it would be taken for a slash. */

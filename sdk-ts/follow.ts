@@ -34,7 +34,7 @@ export interface FollowOptions {
   readonly log?: Log;
 }
 
-/** Follows the map over one watch at a time, for as long as it takes: see architecture.md "Watching, precisely". */
+/** Follows the map over one watch at a time, for as long as it takes. */
 export function follow(options: FollowOptions, ports: Ports = REAL): Following {
   if (options.controlPlanes.length === 0) throw new TypeError("Cannot follow the map: no control plane is named");
   return new Follow(options, ports);

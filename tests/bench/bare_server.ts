@@ -7,9 +7,9 @@ import { Hono } from "hono";
 import { join } from "node:path";
 import { BARE_SERVICE } from "./bare_grpc.ts";
 import { BareStore } from "./bare_store.ts";
-import { Program, record } from "./program.ts";
+import { type Costs, Program, record } from "./program.ts";
 
-export interface BareServer extends AsyncDisposable {
+export interface BareServer extends AsyncDisposable, Costs {
   /** Serves `PUT /answer`, `PUT /commit` and `PUT /path`: answered at once, when on the disk, when said to watchers too. */
   readonly http: number;
   /** Serves reads. */
@@ -25,6 +25,7 @@ export async function startBareServer(folder: string, updateBytes: number, readB
     http: Number(http),
     reads: Number(reads),
     grpc: `127.0.0.1:${grpc}`,
+    cpuMs: () => program.cpuMs(),
     [Symbol.asyncDispose]: () => program[Symbol.asyncDispose](),
   };
 }
@@ -41,7 +42,9 @@ async function main(folder: string, updateBytes: number, readBytes: number): Pro
   server.addService(BARE_SERVICE, {
     echo: (call: grpc.ServerDuplexStream<Buffer, Buffer>) => call.on("data", (message) => call.write(message)),
     watch: (call: grpc.ServerDuplexStream<Buffer, Buffer>) => {
-      call.once("data", () => watchers.add(call) && call.write(update));
+      call.once("data", () => call.write(update));
+      // Further messages say that it has got an update, as the contract's followers do.
+      call.on("data", () => watchers.add(call));
       call.on("cancelled", () => watchers.delete(call));
     },
     write: (call: grpc.ServerUnaryCall<Buffer, Buffer>, callback: grpc.sendUnaryData<Buffer>) =>

@@ -4,11 +4,11 @@ import { WatchResponseSchema } from "../../proto/gen/portolan/v1/discovery_pb.ts
 import { RegistryService } from "../../proto/gen/portolan/v1/registry_pb.ts";
 import { type Client, createClient } from "../../proto/grpc.ts";
 import { Connection, request } from "./connection.ts";
-import { Program, record, ROOT } from "./program.ts";
+import { type Costs, Program, record, ROOT } from "./program.ts";
 import type { Sizes } from "./sizes.ts";
 import { watchMap } from "./watch.ts";
 
-export interface BenchedControlPlane extends AsyncDisposable {
+export interface BenchedControlPlane extends AsyncDisposable, Costs {
   readonly http: number;
   readonly grpc: string;
   /** Bytes of an update of one service, on the wire. */
@@ -37,6 +37,7 @@ export async function startControlPlane(folder: string, sizes: Sizes): Promise<B
   return {
     http,
     grpc,
+    cpuMs: () => program.cpuMs(),
     updateBytes: await updateBytes(grpc),
     readBytes: await readBytes(http),
     [Symbol.asyncDispose]: () => program[Symbol.asyncDispose](),

@@ -10,6 +10,7 @@ export interface LoadOptions {
 
 /** What came through, and how long half and 99 % of the requests took at most, in ms. */
 export interface Load {
+  readonly requests: number;
   readonly perSecond: number;
   readonly p50: number;
   readonly p99: number;
@@ -30,7 +31,7 @@ export async function load({ port, connections, ms }: LoadOptions, next: () => U
   }));
   const perSecond = times.length * 1_000 / (performance.now() - begun);
   for (const connection of opened) connection[Symbol.dispose]();
-  return { perSecond, ...spread(times) };
+  return { requests: times.length, perSecond, ...spread(times) };
 }
 
 /** Reads `path` with wrk, which leaves more of the machine to the server than a client of ours; whole seconds only. */
@@ -43,13 +44,14 @@ export async function wrk({ port, connections, ms }: LoadOptions, path: string):
     const [, value, unit = ""] = new RegExp(`${percent}% +([0-9.]+)(us|ms|s)`).exec(text) ?? [];
     return Number(value) * ({ us: 0.001, ms: 1, s: 1_000 }[unit] ?? NaN);
   };
-  return { perSecond: Number(/Requests\/sec: +([0-9.]+)/.exec(text)?.[1]), p50: time(50), p99: time(99) };
+  const requests = Number(/([0-9]+) requests in/.exec(text)?.[1]);
+  return { requests, perSecond: Number(/Requests\/sec: +([0-9.]+)/.exec(text)?.[1]), p50: time(50), p99: time(99) };
 }
 
-/** Of wrk; `none` where it is not installed. */
-export function wrkVersion(): string {
+/** Of a program; `none` where it is not installed. */
+export function versionOf(command: "wrk" | "haproxy"): string {
   try {
-    const { stdout } = new Deno.Command("wrk", { args: ["-v"] }).outputSync();
+    const { stdout } = new Deno.Command(command, { args: ["-v"] }).outputSync();
     return /[0-9]+(\.[0-9]+)+/.exec(new TextDecoder().decode(stdout))?.[0] ?? "unknown";
   } catch {
     return "none";

@@ -5,6 +5,7 @@ import { type Figure, table } from "./measure.ts";
 import { FULL, QUICK, type Sizes } from "./sizes.ts";
 import { lastWatcher } from "./last_watcher.ts";
 import { throughput } from "./throughput.ts";
+import { versionOf } from "./load.ts";
 import { writeToRouted } from "./write_to_routed.ts";
 import { writeToWatcher } from "./write_to_watcher.ts";
 
@@ -34,7 +35,7 @@ async function main(): Promise<number> {
   const { quick, only, json } = loaded.settings;
   const sizes = quick ? QUICK : FULL;
   const machine = describeMachine();
-  console.log(Object.entries({ ...machine, ...sizes }).map(([name, value]) => `${name} ${value}`).join(", "));
+  console.log(`${words(machine)}\n${words(sizes)}`);
   const figures: Figure[] = [];
   for (const [name, run] of Object.entries(BENCHES)) {
     if (only.length > 0 && !only.includes(name)) continue;
@@ -58,17 +59,16 @@ function describeMachine(): Readonly<Record<string, string>> {
     cores: `${navigator.hardwareConcurrency}`,
     memory: `${gib.toFixed(0)} GiB`,
     deno: Deno.version.deno,
-    haproxy: versionOf("haproxy", "-v"),
+    haproxy: versionOf("haproxy"),
+    wrk: versionOf("wrk"),
   };
 }
 
-function versionOf(command: string, ...args: readonly string[]): string {
-  try {
-    const { stdout } = new Deno.Command(command, { args: [...args] }).outputSync();
-    return /[0-9]+(\.[0-9]+)+/.exec(new TextDecoder().decode(stdout))?.[0] ?? "unknown";
-  } catch {
-    return "none";
-  }
+/** `a 1, b 2`; of what is nested, its values. */
+function words(all: object): string {
+  return Object.entries(all).map(([name, value]) => {
+    return `${name} ${typeof value === "object" ? JSON.stringify(value) : value}`;
+  }).join(", ");
 }
 
 if (import.meta.main) Deno.exit(await main());

@@ -1,5 +1,7 @@
 /** Samples of things that take turns, so that what disturbs the machine disturbs all alike, and what they add up to. */
 
+import type { Turn } from "./sizes.ts";
+
 /** Of times in ms, the shorter the better; of rates per second, the higher the better. */
 export type Unit = "ms" | "/s";
 
@@ -24,20 +26,17 @@ export interface Figure extends Spread {
 /** One measurement; answers with what it found. */
 export type Sample<T = number> = () => Promise<T>;
 
-/**
- * Samples of each subject: in every round each has a turn of `samples`, another one first each time. A first round is
- * left out of what is answered.
- */
+/** Samples of each subject: in every round each has a turn, another one first each time. */
 export async function takeTurns<Name extends string, T>(
   subjects: Readonly<Record<Name, Sample<T>>>,
-  { rounds, samples }: { readonly rounds: number; readonly samples: number },
+  { rounds, samples, warmUp }: { readonly rounds: number } & Turn,
 ): Promise<Readonly<Record<Name, readonly T[]>>> {
   const names = Object.keys(subjects) as Name[];
   const found = Object.fromEntries(names.map((name) => [name, []])) as unknown as Record<Name, T[]>;
   for (let round = 0; round <= rounds; round++) {
     for (let turn = 0; turn < names.length; turn++) {
       const name = names[(round + turn) % names.length] as Name;
-      for (let i = 0; i < samples; i++) {
+      for (let i = 0; i < (round === 0 ? warmUp : samples); i++) {
         const sample = await subjects[name]();
         if (round > 0) found[name].push(sample);
       }
@@ -89,5 +88,5 @@ export function table(figures: readonly Figure[]): string {
 }
 
 function shown(value: number): string {
-  return value < 1_000 ? value.toFixed(2) : Math.round(value).toString();
+  return value < 1_000 ? value.toPrecision(3) : Math.round(value).toString();
 }

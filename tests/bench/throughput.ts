@@ -3,9 +3,13 @@ import { join } from "node:path";
 import { startBareServer } from "./bare_server.ts";
 import { request } from "./connection.ts";
 import { nextPut, REALM, startControlPlane } from "./control_plane.ts";
-import { type Load, load, wrk, wrkVersion } from "./load.ts";
+import { type Load, load, versionOf, wrk } from "./load.ts";
+import type { Costs } from "./program.ts";
 import { type Figure, figure, type Sample, spread, takeTurns } from "./measure.ts";
 import type { Sizes } from "./sizes.ts";
+
+/** A turn of load, and what one request of it cost the server, in ms of processor time. */
+type Turn = Load & { readonly cpuMs: number };
 
 export async function throughput(sizes: Sizes, folder: string): Promise<readonly Figure[]> {
   await using used = new AsyncDisposableStack();
@@ -13,49 +17,51 @@ export async function throughput(sizes: Sizes, folder: string): Promise<readonly
   const bare = used.use(await startBareServer(folder, controlPlane.updateBytes, controlPlane.readBytes));
   const { connections, loadMs: ms } = sizes;
   const commit = request("PUT", "/commit", JSON.stringify({ host: "127.0.0.1", port: 10_000 }));
-  const ours = (connections: number) => () => load({ port: controlPlane.http, connections, ms }, () => nextPut(sizes));
-  const floor = (connections: number) => () => load({ port: bare.http, connections, ms }, () => commit);
+  const ours = (connections: number) =>
+    turn(controlPlane, () => load({ port: controlPlane.http, connections, ms }, () => nextPut(sizes)));
+  const floor = (connections: number) => turn(bare, () => load({ port: bare.http, connections, ms }, () => commit));
   const found = await takeTurns({
     write: ours(1),
     bareWrite: floor(1),
     writes: ours(connections),
     bareWrites: floor(connections),
-    reads: reads({ port: controlPlane.http, connections, ms }, `${REALM}/services/s0`),
-    bareReads: reads({ port: bare.reads, connections, ms }, "/"),
-  }, { rounds: sizes.loadRounds, samples: 1 });
+    reads: turn(controlPlane, reads({ port: controlPlane.http, connections, ms }, `${REALM}/services/s0`)),
+    bareReads: turn(bare, reads({ port: bare.reads, connections, ms }, "/")),
+  }, { rounds: sizes.loadRounds, samples: 1, warmUp: 1 });
   const commits = "bare PUT → SQLite, commits shared";
   const served = "Deno.serve alone, as many bytes";
   return [
-    rates("writes, 1 writer", found.write, { [commits]: found.bareWrite }),
-    rates(`writes, ${connections} writers`, found.writes, { [commits]: found.bareWrites }),
-    times(`a write among ${connections} writers`, found.writes, { [commits]: found.bareWrites }),
-    rates(`reads of a service, ${connections} connections`, found.reads, { [served]: found.bareReads }),
-    times(`a read among ${connections} connections`, found.reads, { [served]: found.bareReads }),
+    ...figures("write", "1 writer", found.write, commits, found.bareWrite),
+    ...figures("write", `${connections} writers`, found.writes, commits, found.bareWrites),
+    ...figures("read", `${connections} readers`, found.reads, served, found.bareReads),
   ];
 }
 
 function reads(options: { port: number; connections: number; ms: number }, path: string): Sample<Load> {
   const get = request("GET", path);
-  if (wrkVersion() === "none" || options.ms % 1_000 !== 0) return () => load(options, () => get);
+  if (versionOf("wrk") === "none" || options.ms % 1_000 !== 0) return () => load(options, () => get);
   return () => wrk(options, path);
 }
 
-function rates(name: string, loads: readonly Load[], floors: Readonly<Record<string, readonly Load[]>>): Figure {
-  const perSecond = (all: readonly Load[]) => all.map((one) => one.perSecond);
-  return figure(name, perSecond(loads), mapped(floors, perSecond), "/s");
+function turn(server: Costs, run: Sample<Load>): Sample<Turn> {
+  return async () => {
+    const before = server.cpuMs();
+    const found = await run();
+    return { ...found, cpuMs: (server.cpuMs() - before) / found.requests };
+  };
 }
 
-/** Each p50 and p99 is the middle one of those of all rounds. */
-function times(name: string, loads: readonly Load[], floors: Readonly<Record<string, readonly Load[]>>): Figure {
-  const middle = (all: readonly Load[]) => ({
-    p50: spread(all.map((one) => one.p50)).p50,
-    p99: spread(all.map((one) => one.p99)).p50,
-    samples: all.length,
-  });
-  const below = Object.entries(floors).map(([floor, all]) => ({ name: floor, ...middle(all) }));
-  return { name, unit: "ms", ...middle(loads), floors: below };
-}
-
-function mapped<A, B>(all: Readonly<Record<string, A>>, make: (one: A) => B): Readonly<Record<string, B>> {
-  return Object.fromEntries(Object.entries(all).map(([name, one]) => [name, make(one)]));
+/** Of the times of requests, each p50 and p99 is the middle one of those of all turns. */
+function figures(what: string, who: string, turns: readonly Turn[], floor: string, least: readonly Turn[]) {
+  const rate = (all: readonly Turn[]) => all.map(({ perSecond }) => perSecond);
+  const cpu = (all: readonly Turn[]) => all.map(({ cpuMs }) => cpuMs);
+  const times = (all: readonly Turn[]) => {
+    const middle = (of: (turn: Turn) => number) => spread(all.map(of)).p50;
+    return { p50: middle(({ p50 }) => p50), p99: middle(({ p99 }) => p99), samples: all.length };
+  };
+  return [
+    figure(`${what}s, ${who}`, rate(turns), { [floor]: rate(least) }, "/s"),
+    { name: `a ${what}, ${who}`, unit: "ms", ...times(turns), floors: [{ name: floor, ...times(least) }] } as const,
+    figure(`server CPU of a ${what}, ${who}`, cpu(turns), { [floor]: cpu(least) }),
+  ];
 }

@@ -3,6 +3,8 @@ import { DiscoveryService, type WatchResponse } from "../../proto/gen/portolan/v
 import { createClient } from "../../proto/grpc.ts";
 import { BareClient } from "./bare_grpc.ts";
 
+const GOT = Buffer.from("got");
+
 /** On a connection of its own; answers once the first update is in. No services: all of the realm. */
 export async function watchMap(
   address: string,
@@ -31,11 +33,12 @@ export async function watchMap(
   };
 }
 
-/** The same of the bare server. */
+/** The same of the bare server: a word back for each message. */
 export async function watchBare(address: string, onUpdate: () => void): Promise<Disposable> {
   const client = new BareClient(address);
   const { promise, resolve } = Promise.withResolvers<void>();
   const stream = client.open("watch", () => {
+    stream.write(GOT);
     onUpdate();
     resolve();
   });

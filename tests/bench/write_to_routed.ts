@@ -22,7 +22,7 @@ export async function writeToRouted(sizes: Sizes, folder: string): Promise<reado
   const found = await takeTurns({
     ...await ours(controlPlane, join(folder, "sidecar"), ports, used),
     ...await floors(bare, folder, ports, used),
-  }, { rounds: sizes.rounds, samples: sizes.routedWrites });
+  }, { rounds: sizes.rounds, ...sizes.routedWrites });
   const path = "bare PUT → SQLite → stream → socket";
   const socket = "HAProxy's socket alone: command → routed";
   return [
@@ -69,7 +69,7 @@ async function ours(
   await put(instance("moved", "i", ports[0], 1));
   for (const [i, port] of ports.entries()) await put(instance("aliased", `i${i}`, port, i + 1));
   const routed = await put(alias(1));
-  const egress = await startSidecar(controlPlane.grpc, folder, used);
+  const egress = startSidecar(controlPlane.grpc, folder, used);
   await applied(followers, routed);
 
   const look = looker(used.use(await Connection.open(egress)), "moved");
@@ -102,7 +102,7 @@ async function ours(
   };
 }
 
-async function startSidecar(controlPlane: string, folder: string, used: AsyncDisposableStack): Promise<number> {
+function startSidecar(controlPlane: string, folder: string, used: AsyncDisposableStack): number {
   const egress = freePort();
   const flags = {
     "control-plane": controlPlane,

@@ -20,14 +20,13 @@ export async function writeToWatcher(sizes: Sizes, folder: string): Promise<read
     sqlite: sqliteAlone(used.use(new BareStore(join(folder, "alone.sqlite")))),
     echo: echo(used.use(new BareClient(bare.grpc)), controlPlane.updateBytes),
     answer: await bareAnswer(used.use(await Connection.open(bare.http))),
-  }, { rounds: sizes.rounds, samples: sizes.writes });
+  }, { rounds: sizes.rounds, ...sizes.writes });
   const parts = {
     "SQLite alone: one commit": found.sqlite,
     "grpc-js alone: echo on a stream": found.echo,
   };
   const answers = { "hono alone: PUT answered at once": found.answer };
-  // The first turn warmed up.
-  const putAnswered = answered.slice(sizes.writes);
+  const putAnswered = answered.slice(sizes.writes.warmUp);
   return [
     figure("HTTP PUT → watcher", found.put, { "bare PUT → SQLite → stream": found.barePut, ...parts, ...answers }),
     figure("HTTP PUT → its answer", putAnswered, { "bare PUT → SQLite → answer": found.bareCommit, ...answers }),
@@ -119,15 +118,14 @@ const BODY = JSON.stringify({
   enabled: true,
 });
 
-// deno-lint-ignore require-await -- a sample like the others
 function sqliteAlone(store: BareStore): Sample {
   const value = new TextEncoder().encode(BODY);
   let writes = 0;
-  return async () => {
+  return () => {
     const key = `instance/local/service/${writes++ % 500}`;
     const begun = performance.now();
     store.put(key, value);
-    return await performance.now() - begun;
+    return Promise.resolve(performance.now() - begun);
   };
 }
 

@@ -322,6 +322,9 @@ Deno.test("Watch survives whatever a follower says, and forgets who has gone", a
       call.emit("data", requestDeserialize(Buffer.from(anyWord(chance))));
       if (chance.oneIn(3)) await Promise.resolve();
     }
+    for (const { follower } of plane.ports.followers.list("local" as never)) {
+      assert.ok(["sidecar", "sdk", "tool"].includes(follower.kind));
+    }
     chance.oneIn(2) ? call.emit("cancelled") : session.stop();
     assert.ok(failures.length <= 1 && failures.every(({ code }) => code === 3 || code === 14));
     assert.deepEqual(plane.ports.followers.list("local" as never), []);
