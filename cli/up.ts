@@ -1,7 +1,7 @@
 import { mkdirSync } from "node:fs";
 import { join, relative, resolve } from "node:path";
-import { address, type Flag, flag, type Flags, formatAddress, type Settings, text } from "../proto/settings.ts";
-import type { Address } from "../proto/settings.ts";
+import { type Address, address, type Flag, flag, type Flags, formatAddress, name } from "../proto/settings.ts";
+import type { Settings } from "../proto/settings.ts";
 import { command, EXIT, expectArgs, Failure, type Io } from "./command.ts";
 import { requireFree } from "./free_ports.ts";
 import { ready } from "./ready.ts";
@@ -12,7 +12,7 @@ import { summary } from "./up_summary.ts";
 const ROOT = resolve(import.meta.dirname ?? ".", "..");
 
 const FLAGS = {
-  realm: { hint: "REALM", help: "The realm", env: "PORTOLAN_REALM", fallback: "local", parse: text },
+  realm: { hint: "REALM", help: "The realm", env: "PORTOLAN_REALM", fallback: "local", parse: name },
   data: { hint: "DIR", help: "Keeps map and logs; default: .portolan in the checkout", parse: (value) => value ?? "" },
   noDemo: { hint: "", help: "Without the demo services", parse: flag },
   http: listener("The control plane's HTTP", "PORTOLAN_HTTP", "127.0.0.1:7400"),

@@ -1,4 +1,5 @@
 import { status } from "@grpc/grpc-js";
+import { sleep } from "../proto/sleep.ts";
 
 /** Time and chance, as ports: tests bring their own. */
 export interface Ports {
@@ -30,17 +31,3 @@ export const FINAL_CODES: ReadonlySet<status> = new Set([
   status.NOT_FOUND,
   status.UNIMPLEMENTED,
 ]);
-
-/** Resolves after `ms`, or at once when the signal is aborted. */
-export function sleep(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) return resolve();
-    const done = () => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    signal.addEventListener("abort", done, { once: true });
-  });
-}

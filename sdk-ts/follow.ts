@@ -16,7 +16,8 @@ export interface Snapshot {
 
 /**
  * Iterating gives the newest snapshot, the ones skipped that came while nobody asked, and a new position also where
- * nothing changed. It throws when the control plane refuses for good; disposing ends it.
+ * nothing changed. It throws when every control plane
+ * refuses for good before there is a first one; disposing ends it.
  */
 export interface Following extends AsyncDisposable, AsyncIterable<Snapshot> {
   /** Says that nothing is routed any more but by the map at `position`; `refused` names what could not be used. */
@@ -80,11 +81,14 @@ class Follow implements Following {
 
   async #run(): Promise<void> {
     const { controlPlanes } = this.#options;
+    let refusals = 0;
     for (let turn = 0; !this.#stop.signal.aborted; turn++) {
       const address = controlPlanes[turn % controlPlanes.length] as string;
       const final = await this.#watchOnce(address, turn + 1);
-      if (final) return this.#snapshots.fail(final);
       if (this.#stop.signal.aborted) return;
+      refusals = final ? refusals + 1 : 0;
+      // Who holds a map goes on with it, and goes on asking: what refuses now may be mended.
+      if (final && !this.#held.position && refusals >= controlPlanes.length) return this.#snapshots.fail(final);
       await this.#ports.sleep(reconnectDelay(++this.#failures, this.#ports.random), this.#stop.signal);
     }
   }

@@ -2,7 +2,7 @@ import { type ServiceError, status } from "@grpc/grpc-js";
 import { RegistryService } from "../proto/gen/portolan/v1/registry_pb.ts";
 import { type Client, createClient } from "../proto/grpc.ts";
 import { type Log, SILENT } from "../proto/log.ts";
-import { type Ports, REAL, reconnectDelay } from "./backoff.ts";
+import { FINAL_CODES, type Ports, REAL, reconnectDelay } from "./backoff.ts";
 
 export interface RegisterOptions {
   /** `host:port` of each; tried in turn. */
@@ -36,14 +36,6 @@ export interface Registration extends AsyncDisposable {
 }
 
 // Registering twice is registering once, so whatever may be the connection's fault is tried again.
-const TRY_AGAIN: ReadonlySet<status> = new Set([
-  status.UNAVAILABLE,
-  status.DEADLINE_EXCEEDED,
-  status.CANCELLED,
-  status.ABORTED,
-  status.INTERNAL,
-  status.UNKNOWN,
-]);
 const TRY_MS = 5_000;
 /** Who shuts down does not wait longer than this for a control plane that is gone. */
 const FAREWELL_MS = 5_000;
@@ -59,15 +51,21 @@ export async function register(options: RegisterOptions, ports: Ports = REAL): P
     instance: { ...instance, metadata: { ...instance.metadata } },
     options: { reason },
   };
-  const { revision } = await persist(options, ports, signal, `register "${name}"`, (client, call) => {
-    return client.register(request, call);
-  });
+  let givenUp = false;
   const leave = async () => {
     const farewell = AbortSignal.timeout(FAREWELL_MS);
     await persist(options, ports, farewell, `deregister "${name}"`, async (client, call) => {
       await client.deregister({ realm, service, id, options: { reason } }, call).catch(unlessGone);
     });
   };
+  const arrive = persist(options, ports, signal, `register "${name}"`, (client, call) => {
+    return client.register(request, call).finally(() => givenUp = signal.aborted);
+  });
+  const { revision } = await arrive.catch(async (error) => {
+    // An attempt that was given up may have been done; nobody would be there to undo it later.
+    if (givenUp) await leave().catch(() => {});
+    throw error;
+  });
   let left: Promise<void> | undefined;
   return { revision, [Symbol.asyncDispose]: () => left ??= leave() };
 }
@@ -93,8 +91,9 @@ async function persist<T>(
       return await attempt(client, { timeoutMs: TRY_MS, signal });
     } catch (error) {
       const { code, details } = error as Partial<ServiceError>;
-      if (signal.aborted) throw new Error(`Cannot ${what}: no control plane answered in time`, { cause: error });
-      if (code === undefined || !TRY_AGAIN.has(code)) throw new Error(`Cannot ${what}: ${details}`, { cause: error });
+      if (signal.aborted) throw new Error(`Cannot ${what}: given up before a control plane answered`, { cause: error });
+      if (code === undefined) throw error;
+      if (FINAL_CODES.has(code)) throw new Error(`Cannot ${what}: ${details}`, { cause: error });
       log.warn(`cannot ${what} yet`, { controlPlane: address, reason: details });
     } finally {
       client.close();

@@ -69,8 +69,20 @@ Deno.test("register() throws what is refused, and stops when it is told to", asy
     ...REAL,
     sleep: () => (stop.abort(), Promise.resolve()),
   });
-  await assert.rejects(trying, /no control plane answered in time/);
+  await assert.rejects(trying, /given up before a control plane answered/);
   await assert.rejects(register(options()), /no control plane is named/);
+});
+
+Deno.test("register() takes back an attempt that it was told to give up", async () => {
+  const stop = new AbortController();
+  let deregistered = 0;
+  await using server = await serveFake({
+    // The control plane has done it; its answer does not matter any more.
+    register: () => (stop.abort(), { revision: 1n }),
+    deregister: () => (deregistered++, { revision: 2n }),
+  });
+  await assert.rejects(register({ ...options(server.address), signal: stop.signal }), /given up/);
+  assert.equal(deregistered, 1);
 });
 
 Deno.test("a registration that is gone already is deregistered; one that cannot be is an error", async () => {

@@ -58,7 +58,9 @@ export class DataFolder implements Disposable {
     // The map file is part of the question only by being there.
     if (!this.#installed) this.#replace(ROUTES_FILE, "");
     const args = ["-c", "-f", candidate];
-    const { success, stderr } = await new Deno.Command("haproxy", { args, cwd: this.path, stdin: "null" }).output();
+    const { success, signal, stderr } = await new Deno.Command("haproxy", { args, cwd: this.path, stdin: "null" })
+      .output();
+    if (signal) throw new Error(`Cannot check the configuration: haproxy -c ended by ${signal}`);
     if (!success) throw new Refused(`haproxy -c refuses the configuration: ${new TextDecoder().decode(stderr).trim()}`);
     await Deno.remove(join(this.path, candidate));
   }

@@ -5,7 +5,7 @@ import type { DataFolder } from "./data_folder.ts";
 import { CONFIG_FILE, MASTER_SOCKET } from "./egress.ts";
 import { processes } from "./master.ts";
 import type { Files } from "./print.ts";
-import { sleep } from "./sleep.ts";
+import { sleep } from "../proto/sleep.ts";
 import { CommandSocket } from "./socket.ts";
 import { command, deleteServers, requestsUnderWay, Unexpected, workerPid } from "./worker.ts";
 

@@ -195,7 +195,11 @@ export class Reconciler {
   /** Without a reload; answers whether that worked. */
   async #update(plan: HaproxyPlan): Promise<boolean> {
     const transition = diff(this.#running ?? EMPTY_PLAN, plan);
-    if (transition.kind === "none") return true;
+    if (transition.kind === "none") {
+      // It may know more of servers that are out of use already.
+      this.#running = plan;
+      return true;
+    }
     if (transition.kind === "reload") throw new Error(`Cannot update HAProxy: ${transition.reasons.join(", ")}`);
     try {
       const { haproxy, egress } = this.#options;

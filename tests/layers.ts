@@ -46,7 +46,13 @@ const ROOMS: readonly Room[] = [
   { files: ["control-plane/store/"], imports: ["control-plane/store/", "control-plane/domain/", ...LIBRARIES] },
   {
     files: ["control-plane/app/"],
-    imports: ["control-plane/app/", "control-plane/domain/", "control-plane/store/store.ts", "proto/log.ts"],
+    imports: [
+      "control-plane/app/",
+      "control-plane/domain/",
+      "control-plane/store/store.ts",
+      "proto/log.ts",
+      "proto/sleep.ts",
+    ],
   },
   {
     files: ["control-plane/transport/"],

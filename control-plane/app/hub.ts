@@ -5,6 +5,7 @@ import type { Realm, Revision, ServiceName } from "../domain/names.ts";
 import type { Scope } from "../domain/update.ts";
 import { type Batch, Lost, type Store } from "../store/store.ts";
 import type { Log } from "../../proto/log.ts";
+import { sleep } from "../../proto/sleep.ts";
 import { changeOf } from "./keys.ts";
 import { load } from "./load.ts";
 import { SharedUpdates } from "./shared_updates.ts";
@@ -80,7 +81,8 @@ export class Hub implements AsyncDisposable {
     const watchers = this.#watchers.get(scope.realm) ?? new Set();
     const watcher = new Watcher(() => this.#map, this.#shared, scope, after, () => {
       watchers.delete(watcher);
-      if (watchers.size === 0) this.#watchers.delete(scope.realm);
+      // Others may have come since the last one left.
+      if (watchers.size === 0 && this.#watchers.get(scope.realm) === watchers) this.#watchers.delete(scope.realm);
     });
     this.#watchers.set(scope.realm, watchers.add(watcher));
     return watcher;
@@ -115,7 +117,7 @@ export class Hub implements AsyncDisposable {
         return this.#announce();
       } catch (error) {
         log.error("Cannot read the store: trying again", { error, delayMs });
-        await new Promise((resolve) => setTimeout(resolve, delayMs));
+        await sleep(delayMs, this.#ended.signal);
       }
     }
   }

@@ -26,9 +26,9 @@ import { anyName, anyValue, Chance, mutateBytes, mutateJson } from "./fuzz.ts";
 import { type FuzzedPlane, fuzzedPlane } from "./fuzzed_plane.ts";
 
 const SEED = Number(Deno.env.get("PORTOLAN_FUZZ_SEED") ?? Math.floor(Math.random() * 2 ** 31));
-const NAMES = 35_000;
+const NAMES = 30_000;
 const BODIES = 40_000;
-const MESSAGES = 35_000;
+const MESSAGES = 30_000;
 const WATCHES = 2_000;
 
 /** Runs `once` that often; a failure says how to see it again. The map begins anew now and then, so that it stays small. */
