@@ -181,6 +181,23 @@ Deno.test("follow() throws out of the iterator what another try would not change
   }
 });
 
+Deno.test("follow() with a map goes on asking whoever refuses, and asks all before it gives up without one", async () => {
+  const open = sessions();
+  await using server = await serveFake(open);
+  await using refusing = await serveFake({ watch: (session) => session.close(status.PERMISSION_DENIED, "not you") });
+  await using follower = following([refusing.address, server.address]);
+  const snapshots = follower[Symbol.asyncIterator]();
+  const first = await open.next();
+  first.send((await hear(first, "subscribe")).subscription, { ...at(1n, 1n), complete: true });
+  assert.equal((await next(snapshots)).position.revision, 1n);
+  first.close(status.PERMISSION_DENIED, "not you any more");
+  const second = await open.next();
+  const { subscription, after } = await hear(second, "subscribe");
+  assert.equal(after?.revision, 1n);
+  second.send(subscription, at(1n, 2n));
+  assert.equal((await next(snapshots)).position.revision, 2n);
+});
+
 Deno.test("follow() ends its iteration when it is disposed, also while nothing answers", async () => {
   const open = sessions();
   await using server = await serveFake(open);

@@ -9,6 +9,7 @@ import type { Log } from "../../proto/log.ts";
 import type { Caller } from "./caller.ts";
 import type { Hub } from "./hub.ts";
 import { guardOf, writesOf } from "./keys.ts";
+import { Turns } from "./turns.ts";
 import type { Follow } from "./watcher.ts";
 
 /** The resource is as asked for, since `revision`. */
@@ -17,8 +18,12 @@ export interface Written {
   readonly revision: Revision;
 }
 
-/** A commit that loses against another is decided anew, this many times at most. */
-const MOST_TRIES = 16;
+/**
+ * Writes to one service that may be under way at once: what none of them knows of the others stays far below the bounds
+ * of a service. Each loses against any other at most once, so more tries than that are not needed.
+ */
+const AT_ONCE = 32;
+const MOST_TRIES = 2 * AT_ONCE;
 
 export interface DiscoveryOptions {
   /** How long a read waits for a revision that it was asked to see, in ms. */
@@ -26,6 +31,8 @@ export interface DiscoveryOptions {
 }
 
 export class Discovery {
+  readonly #turns = new Turns(AT_ONCE);
+
   constructor(
     private readonly store: Store,
     private readonly hub: Hub,
@@ -35,6 +42,7 @@ export class Discovery {
 
   /** Does what `command` asks for, once the map shows it: who reads here afterwards reads it. */
   async execute(caller: Caller, command: Command): Promise<Written | Refusal> {
+    using _turn = await this.#turns.take(`${command.realm}/${command.service}`);
     for (let tries = 0; tries < MOST_TRIES; tries++) {
       const map = this.hub.current();
       const decision = decide(map, command);
@@ -58,8 +66,7 @@ export class Discovery {
       const late = AbortSignal.timeout(this.options.minRevisionWaitMs ?? 5_000);
       try {
         await this.hub.reached(minRevision, AbortSignal.any([caller.signal, late]));
-      } catch (error) {
-        if (!late.aborted) throw error;
+      } catch {
         const { revision } = this.hub.current().position;
         return refuse("unavailable", `Cannot read revision ${minRevision}: the newest one here is ${revision}`);
       }

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { MAX_SERVICE_BYTES } from "../domain/cluster_map.ts";
 import type { Command } from "../domain/command.ts";
 import { NO_REVISION, type Realm, type Revision } from "../domain/names.ts";
 import { isRefusal } from "../domain/refusal.ts";
@@ -37,6 +38,23 @@ Deno.test("execute() decides anew when another write was faster", async () => {
   assert.ok(outcomes.every(({ kind }) => kind === "written"));
   const read = await discovery.read(caller, local, NO_REVISION);
   assert.ok(!isRefusal(read) && read.set[0]?.instances.length === 10);
+});
+
+Deno.test("execute() keeps a service within its bounds, however many write to it at once", async () => {
+  await using store = openMemoryStore();
+  await using hub = await openHub({ store, log: SILENT, now: () => 7 });
+  const discovery = new Discovery(store, hub, SILENT);
+  const large = (id: string) => {
+    const command = register(id) as Extract<Command, { kind: "register" }>;
+    return { ...command, instance: { ...command.instance, metadata: { k: "v".repeat(4_000) } } };
+  };
+  const outcomes = await Promise.all(Array.from({ length: 600 }, (_, n) => discovery.execute(caller, large(`i${n}`))));
+  const read = await discovery.read(caller, local, NO_REVISION);
+  assert.ok(!isRefusal(read));
+  const bytes = read.set[0]?.bytes ?? 0;
+  assert.ok(bytes > MAX_SERVICE_BYTES - 8_192 && bytes <= MAX_SERVICE_BYTES, `${bytes} bytes`);
+  const refused = outcomes.filter(isRefusal).map(({ code }) => code);
+  assert.deepEqual([...new Set(refused)], ["too_large"]);
 });
 
 Deno.test("execute() answers when the map shows the write", async () => {

@@ -67,7 +67,8 @@ export function writesOf(change: Change): Write {
 }
 
 /** What must not have moved for a decision to hold. */
-export function guardOf({ instance, alias, revision, ...of }: Reliance): Guard {
+export function guardOf({ instance, alias, touch, revision, ...of }: Reliance): Guard {
+  if (touch) return { key: key("touch", of), revision };
   if (instance !== undefined) return { key: key("instance", of, instance), revision };
   if (alias !== undefined) return { key: key("alias", of, alias), revision };
   return { key: key("service", of), revision };

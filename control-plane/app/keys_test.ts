@@ -22,6 +22,7 @@ Deno.test("guardOf() names the key that a write of the resource touches", () => 
   const guard = (relies: object) => guardOf({ ...of, revision: 3n, ...relies } as Reliance);
   assert.deepEqual(guard({}), { key: key({ kind: "put_service", enabled: true }), revision: 3n });
   assert.equal(guard({ instance: "i" }).key, key({ kind: "delete_instance", id: "i" }));
+  assert.equal(guard({ touch: true }).key, key({ kind: "touch_service" }));
   assert.equal(guard({ alias: "live" }).key, key({ kind: "delete_alias", name: "live" }));
 });
 

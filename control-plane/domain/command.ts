@@ -48,6 +48,8 @@ export interface Reliance {
   /** Absent: the service's own fields. */
   readonly instance?: InstanceId;
   readonly alias?: AliasName;
+  /** Anything of the service, whatever it is. */
+  readonly touch?: true;
   readonly revision: Revision;
 }
 
@@ -135,7 +137,15 @@ function accept(
   const begin: OfService[] = service ? [] : [{ kind: "put_service", enabled: true }, { kind: "forget_service" }];
   const changes = [...begin, change, { kind: "touch_service" } as const].map((one) => ({ ...one, ...of }) as Change);
   const own: Reliance = { ...of, revision: service?.specModified ?? NO_REVISION };
-  return { kind: "accept", changes, relies: relies ? [own, { ...of, ...relies }] : [own] };
+  const all = [own, ...(relies ? [{ ...of, ...relies }] : [])];
+  // A service that nears its bounds is not written blindly any more: what others add counts.
+  if (service && isLarge(service)) all.push({ ...of, touch: true, revision: service.modified });
+  return { kind: "accept", changes, relies: all };
+}
+
+// Far enough from the bounds for all writes that are under way at once.
+function isLarge({ bytes, instances }: Service): boolean {
+  return bytes > MAX_SERVICE_BYTES / 4 || instances.length > MAX_INSTANCES / 4;
 }
 
 function unchanged(revision: Revision): Unchanged {
