@@ -2,7 +2,6 @@
 import * as grpc from "@grpc/grpc-js";
 import { anonymous } from "../app/caller.ts";
 import type { Discovery } from "../app/discovery.ts";
-import type { Followers } from "../app/followers.ts";
 import { Invalid, parseRealm, parseRevision } from "../domain/names.ts";
 import { invalid, isRefusal, type Refusal, refuse } from "../domain/refusal.ts";
 import type { Log } from "../../proto/log.ts";
@@ -13,7 +12,8 @@ import { FleetService, type ListFollowersRequest } from "../../proto/gen/portola
 import { RegistryService } from "../../proto/gen/portolan/v1/registry_pb.ts";
 import { encodeUpdate } from "./encode.ts";
 import { followersResponse } from "./fleet.ts";
-import { grpcStatus } from "./status.ts";
+import { type Ports, STOP_MS } from "./ports.ts";
+import { grpcStatus, INTERNAL } from "./status.ts";
 import { addHealthAndReflection } from "./introspection.ts";
 import { WatchSession } from "./watch.ts";
 import {
@@ -27,12 +27,6 @@ import {
   setEnabledOrder,
 } from "./wire.ts";
 
-export interface GrpcPorts {
-  readonly discovery: Discovery;
-  readonly followers: Followers;
-  readonly log: Log;
-}
-
 /** A server that listens. Disposing ends watches with UNAVAILABLE and lets other calls finish. */
 export interface GrpcServer extends AsyncDisposable {
   readonly address: Address;
@@ -41,10 +35,7 @@ export interface GrpcServer extends AsyncDisposable {
 // A stopped client is noticed within these, in ms: it would hold its watch for hours otherwise.
 const KEEPALIVE = { "grpc.keepalive_time_ms": 10_000, "grpc.keepalive_timeout_ms": 5_000 };
 
-/** How long calls may take to finish when the server stops, in ms. */
-const STOP_MS = 2_000;
-
-export async function serveGrpc(ports: GrpcPorts, address: Address): Promise<GrpcServer> {
+export async function serveGrpc(ports: Ports, address: Address): Promise<GrpcServer> {
   const server = new grpc.Server({
     ...KEEPALIVE,
     "grpc.max_receive_message_length": MAX_REQUEST_BYTES,
@@ -78,7 +69,7 @@ function bind(server: grpc.Server, address: Address): Promise<number> {
   });
 }
 
-function discoveryHandlers(ports: GrpcPorts, watches: Set<WatchSession>): grpc.UntypedServiceImplementation {
+function discoveryHandlers(ports: Ports, watches: Set<WatchSession>): grpc.UntypedServiceImplementation {
   return {
     getMap: async (call: grpc.ServerWritableStream<GetMapRequest | Undecodable, Buffer>) => {
       try {
@@ -111,7 +102,7 @@ function readMap(discovery: Discovery, request: GetMapRequest | Undecodable, sig
   return discovery.read(anonymous(signal), scope, minRevision);
 }
 
-function registryHandlers(ports: GrpcPorts): grpc.UntypedServiceImplementation {
+function registryHandlers(ports: Ports): grpc.UntypedServiceImplementation {
   const write = <Request>(orderOf: (request: Request) => Order | Refusal) =>
     unary<Request>(ports.log, async (request, signal) => {
       const order = orderOf(request);
@@ -127,7 +118,7 @@ function registryHandlers(ports: GrpcPorts): grpc.UntypedServiceImplementation {
   };
 }
 
-function fleetHandlers({ discovery, followers, log }: GrpcPorts): grpc.UntypedServiceImplementation {
+function fleetHandlers({ discovery, followers, log }: Ports): grpc.UntypedServiceImplementation {
   return {
     listFollowers: unary<ListFollowersRequest>(log, (request) => {
       const unknown = refuseUnknown(request);
@@ -166,6 +157,5 @@ function cancelled(call: { cancelled: boolean; on(event: "cancelled", f: () => v
 
 function internal(log: Log, error: unknown): grpc.StatusObject {
   log.error("Cannot answer a gRPC call", { error, stack: (error as Error).stack });
-  const details = "The control plane failed to answer: its log says why";
-  return { code: grpc.status.INTERNAL, details, metadata: new grpc.Metadata() };
+  return grpcStatus(INTERNAL);
 }

@@ -3,14 +3,16 @@ import { Hono, type MiddlewareHandler } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import { invalid, isRefusal, refuse } from "../domain/refusal.ts";
 import { type Address, formatAddress } from "../../proto/settings.ts";
-import { answer, type HttpPorts, problemResponse, type Routes, VERB } from "./http_common.ts";
+import { sleep } from "../../proto/sleep.ts";
+import { answer, type Routes, VERB } from "./http_common.ts";
 import { fleetRoutes } from "./http_fleet.ts";
 import { readRoutes } from "./http_read.ts";
 import { registryRoutes } from "./http_registry.ts";
-import { internalProblem } from "./status.ts";
+import { INTERNAL } from "./status.ts";
+import { type Ports, STOP_MS } from "./ports.ts";
 import { MAX_REQUEST_BYTES } from "./wire.ts";
 
-/** A server that listens. Disposing ends watches and lets other requests finish. */
+/** A server that listens. Disposing ends watches and gives other requests some time to finish. */
 export interface HttpServer extends AsyncDisposable {
   readonly address: Address;
 }
@@ -22,7 +24,7 @@ const BODY_TOO_LARGE = refuse("too_large", `Cannot take the body: it is larger t
 const BODY_CUT = invalid([{ field: "body", description: "expected all of it: the connection ended before" }]);
 const BAD_HOST = invalid([{ field: "Host", description: "expected a host, and a port if need be" }]);
 
-export function serveHttp(ports: HttpPorts, address: Address): HttpServer {
+export function serveHttp(ports: Ports, address: Address): HttpServer {
   const stopping = new AbortController();
   const app = httpApp(ports, stopping.signal);
   const { host: hostname, port } = address;
@@ -35,13 +37,16 @@ export function serveHttp(ports: HttpPorts, address: Address): HttpServer {
     address: { host: address.host, port: server.addr.port },
     async [Symbol.asyncDispose]() {
       stopping.abort();
-      await server.shutdown();
+      const finished = new AbortController();
+      // Readers that do not read, and bodies that never end, are left to the end of the process.
+      await Promise.race([server.shutdown(), sleep(STOP_MS, finished.signal)]);
+      finished.abort();
     },
   };
 }
 
 /** The application without a listener. Watches end when `stopping` aborts. */
-export function httpApp(ports: HttpPorts, stopping: AbortSignal): Hono {
+export function httpApp(ports: Ports, stopping: AbortSignal): Hono {
   const app = new Hono({ getPath });
   app.use(limitBody());
   add(app, merged([readRoutes(ports, stopping), registryRoutes(ports), fleetRoutes(ports), healthRoutes(ports)]));
@@ -50,7 +55,7 @@ export function httpApp(ports: HttpPorts, stopping: AbortSignal): Hono {
     // Its client has gone, or has said all that it will.
     if (error instanceof Deno.errors.BadResource) return answer(BODY_CUT);
     ports.log.error("Cannot answer an HTTP request", { path: context.req.path, error, stack: error.stack });
-    return problemResponse(internalProblem());
+    return answer(INTERNAL);
   });
   return app;
 }
@@ -72,7 +77,7 @@ function getPath({ method, url }: Request): string {
   return new URL(url).pathname.replace(verb, `${VERB}$1`);
 }
 
-function healthRoutes({ discovery }: HttpPorts): Routes {
+function healthRoutes({ discovery }: Ports): Routes {
   return {
     "/healthz": { GET: (context) => context.json({ status: "alive" }) },
     "/readyz": {
@@ -112,9 +117,8 @@ function add(app: Hono, routes: Routes): void {
     }
     const allow = Object.keys(methods).flatMap((method) => method === "GET" ? ["GET", "HEAD"] : [method]).join(", ");
     app.all(path, ({ req }) => {
-      const detail = `Cannot ${req.method} ${new URL(req.url).pathname}: expected ${allow}`;
-      const body = { type: "about:blank", title: "Method not allowed", status: 405, detail, code: "UNIMPLEMENTED" };
-      return problemResponse({ status: 405, body: { ...body, violations: [] } }, { allow });
+      const message = `Cannot ${req.method} ${new URL(req.url).pathname}: expected ${allow}`;
+      return answer({ code: "method", message }, { allow });
     });
   }
 }

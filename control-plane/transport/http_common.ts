@@ -1,16 +1,7 @@
 /** What the routes of all resources share: their shape, their responses, what they take from a request. */
 import type { Context } from "hono";
-import type { Discovery } from "../app/discovery.ts";
-import type { Followers } from "../app/followers.ts";
 import { invalid, type Refusal } from "../domain/refusal.ts";
-import type { Log } from "../../proto/log.ts";
-import { problem } from "./status.ts";
-
-export interface HttpPorts {
-  readonly discovery: Discovery;
-  readonly followers: Followers;
-  readonly log: Log;
-}
+import { type Failure, problem } from "./status.ts";
 
 /** What answers a method of a path: a response, or why there is none. */
 export type Handler = (context: Context) => Response | Refusal | Promise<Response | Refusal>;
@@ -24,23 +15,16 @@ export const VERB = "/ ";
 /** Handlers by path, then by method. */
 export type Routes = Readonly<Record<string, Readonly<Record<string, Handler>>>>;
 
-/** A refusal as a response. */
-export function answer(refusal: Refusal): Response {
-  return problemResponse(problem(refusal));
+/** A failure as a response. */
+export function answer(failure: Failure, headers: Record<string, string> = {}): Response {
+  const body = problem(failure);
+  const type = { "content-type": "application/problem+json" };
+  return new Response(JSON.stringify(body), { status: body.status, headers: { ...type, ...headers } });
 }
 
 /** A JSON text as a response. */
 export function jsonResponse(json: string, headers: Record<string, string> = {}): Response {
   return new Response(json, { headers: { "content-type": "application/json", ...headers } });
-}
-
-/** A problem as a response. */
-export function problemResponse(
-  { status, body }: { status: number; body: unknown },
-  headers: Record<string, string> = {},
-) {
-  const type = { "content-type": "application/problem+json" };
-  return new Response(JSON.stringify(body), { status, headers: { ...type, ...headers } });
 }
 
 /** Refuses query parameters that the resource does not know: a misspelt one would change what is answered. */

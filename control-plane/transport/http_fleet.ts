@@ -4,10 +4,11 @@ import { Invalid, parseRealm } from "../domain/names.ts";
 import { invalid } from "../domain/refusal.ts";
 import { ListFollowersResponseSchema } from "../../proto/gen/portolan/v1/fleet_pb.ts";
 import { followersResponse } from "./fleet.ts";
-import { type HttpPorts, jsonResponse, refuseUnknownQuery, type Routes } from "./http_common.ts";
+import { jsonResponse, refuseUnknownQuery, type Routes } from "./http_common.ts";
+import type { Ports } from "./ports.ts";
 import { formatPosition } from "./wire.ts";
 
-export function fleetRoutes({ discovery, followers }: HttpPorts): Routes {
+export function fleetRoutes({ discovery, followers }: Ports): Routes {
   return {
     "/api/v1/realms/:realm/followers": {
       GET: (context) => {

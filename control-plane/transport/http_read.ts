@@ -10,10 +10,11 @@ import type { Scope, Update } from "../domain/update.ts";
 import { aliasJson, instanceJson, positionJson, serviceJson, servicesJson } from "./encode.ts";
 import { eventStream } from "./events.ts";
 import { Fields } from "./fields.ts";
-import { type HttpPorts, jsonResponse, refuseUnknownQuery, type Routes } from "./http_common.ts";
+import { jsonResponse, refuseUnknownQuery, type Routes } from "./http_common.ts";
+import type { Ports } from "./ports.ts";
 import { formatPosition, parsePosition } from "./wire.ts";
 
-export function readRoutes({ discovery }: HttpPorts, stopping: AbortSignal): Routes {
+export function readRoutes({ discovery }: Ports, stopping: AbortSignal): Routes {
   const read = (context: Context) => readScope(discovery, context, stopping);
   const realm = "/api/v1/realms/:realm";
   const list = async (context: Context) => {

@@ -12,11 +12,12 @@ import {
   RegisterRequestSchema,
   SetEnabledRequestSchema,
 } from "../../proto/gen/portolan/v1/registry_pb.ts";
-import { type Handler, type HttpPorts, jsonResponse, refuseUnknownQuery, type Routes, VERB } from "./http_common.ts";
+import { type Handler, jsonResponse, refuseUnknownQuery, type Routes, VERB } from "./http_common.ts";
+import type { Ports } from "./ports.ts";
 import { parseJson } from "./json.ts";
 import { deregisterOrder, type Order, putAliasOrder, registerOrder, setEnabledOrder } from "./wire.ts";
 
-export function registryRoutes({ discovery }: HttpPorts): Routes {
+export function registryRoutes({ discovery }: Ports): Routes {
   const service = "/api/v1/realms/:realm/services/:service";
   const instance = `${service}/instances/:id`;
   const write = (orderOf: (context: Context) => Order | Refusal | Promise<Order | Refusal>): Handler => {
@@ -65,7 +66,16 @@ async function putAlias(context: Context): Promise<Order | Refusal> {
 
 /** Names of the path, and why. */
 function target(context: Context) {
-  return { ...context.req.param(), options: { reason: context.req.header("portolan-reason") ?? "" } };
+  return { ...context.req.param(), options: { reason: utf8(context.req.header("portolan-reason") ?? "") } };
+}
+
+/** A header's bytes as the text that most senders mean: they come as one character each. */
+function utf8(header: string): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(Uint8Array.from(header, (byte) => byte.charCodeAt(0)));
+  } catch {
+    return header;
+  }
 }
 
 async function body(context: Context): Promise<Uint8Array> {

@@ -1,13 +1,26 @@
-/** One table of what each refusal is called: on gRPC, over HTTP, in a problem's `code`. */
+/** One table of what each failure is called: on gRPC, over HTTP, in a problem's `code`. */
 import { anyPack } from "@bufbuild/protobuf/wkt";
 import { create } from "@bufbuild/protobuf";
 import { Metadata, status, type StatusObject } from "@grpc/grpc-js";
-import type { Refusal, RefusalCode } from "../domain/refusal.ts";
+import type { RefusalCode, Violation } from "../domain/refusal.ts";
 import { encode } from "../../proto/grpc.ts";
 import { BadRequestSchema } from "../../proto/gen/google/rpc/error_details_pb.ts";
 import { StatusSchema } from "../../proto/gen/google/rpc/status_pb.ts";
 
-const TABLE: Readonly<Record<RefusalCode | "internal", { grpc: status; http: number; title: string }>> = {
+/** A refusal, or an end that only a transport knows. */
+export interface Failure {
+  readonly code: RefusalCode | "internal" | "method";
+  readonly message: string;
+  readonly violations?: readonly Violation[];
+}
+
+/** What a bug looks like from outside: its cause is logged, not sent. */
+export const INTERNAL: Failure = {
+  code: "internal",
+  message: "The control plane failed to answer: its log says why",
+};
+
+const TABLE: Readonly<Record<Failure["code"], { grpc: status; http: number; title: string }>> = {
   invalid: { grpc: status.INVALID_ARGUMENT, http: 400, title: "Invalid request" },
   not_found: { grpc: status.NOT_FOUND, http: 404, title: "Not found" },
   too_large: { grpc: status.RESOURCE_EXHAUSTED, http: 413, title: "Too large" },
@@ -15,10 +28,11 @@ const TABLE: Readonly<Record<RefusalCode | "internal", { grpc: status; http: num
   unavailable: { grpc: status.UNAVAILABLE, http: 503, title: "Unavailable" },
   unknown: { grpc: status.UNKNOWN, http: 500, title: "Outcome unknown" },
   internal: { grpc: status.INTERNAL, http: 500, title: "Internal error" },
+  method: { grpc: status.UNIMPLEMENTED, http: 405, title: "Method not allowed" },
 };
 
-/** A refusal as the end of a gRPC call; fields that are not what they should be as `google.rpc.BadRequest`. */
-export function grpcStatus({ code, message, violations }: Refusal): StatusObject {
+/** A failure as the end of a gRPC call; fields that are not what they should be as `google.rpc.BadRequest`. */
+export function grpcStatus({ code, message, violations = [] }: Failure): StatusObject {
   const metadata = new Metadata();
   if (violations.length > 0) {
     const details = [anyPack(BadRequestSchema, create(BadRequestSchema, { fieldViolations: [...violations] }))];
@@ -28,19 +42,8 @@ export function grpcStatus({ code, message, violations }: Refusal): StatusObject
   return { code: TABLE[code].grpc, details: message, metadata };
 }
 
-/** A problem as RFC 9457 has it, with the gRPC name of its code. */
-export function problem(refusal: Refusal): { status: number; body: Record<string, unknown> } {
-  const { grpc, http, title } = TABLE[refusal.code];
-  const { message: detail, violations } = refusal;
-  return { status: http, body: { type: "about:blank", title, status: http, detail, code: status[grpc], violations } };
-}
-
-/** What a bug looks like from outside: its cause is logged, not sent. */
-export function internalProblem(): { status: number; body: Record<string, unknown> } {
-  const { grpc, http, title } = TABLE.internal;
-  const detail = "The control plane failed to answer: its log says why";
-  return {
-    status: http,
-    body: { type: "about:blank", title, status: http, detail, code: status[grpc], violations: [] },
-  };
+/** A failure as RFC 9457 has it, with the gRPC name of its code. */
+export function problem({ code, message, violations = [] }: Failure): { status: number; [member: string]: unknown } {
+  const { grpc, http, title } = TABLE[code];
+  return { type: "about:blank", title, status: http, detail: message, code: status[grpc], violations };
 }

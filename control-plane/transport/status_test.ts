@@ -5,7 +5,7 @@ import { status } from "@grpc/grpc-js";
 import { invalid, type RefusalCode, refuse } from "../domain/refusal.ts";
 import { BadRequestSchema } from "../../proto/gen/google/rpc/error_details_pb.ts";
 import { StatusSchema } from "../../proto/gen/google/rpc/status_pb.ts";
-import { grpcStatus, internalProblem, problem } from "./status.ts";
+import { grpcStatus, INTERNAL, problem } from "./status.ts";
 
 const TABLE: Record<RefusalCode, [grpc: keyof typeof status, http: number]> = {
   invalid: ["INVALID_ARGUMENT", 400],
@@ -26,7 +26,7 @@ Deno.test("a refusal is called the same on both transports", () => {
     assert.deepEqual(detailsOf(overGrpc.metadata), []);
     const overHttp = problem(refusal);
     assert.equal(overHttp.status, http);
-    const { title, ...body } = overHttp.body;
+    const { title, ...body } = overHttp;
     assert.ok(title);
     assert.deepEqual(body, {
       type: "about:blank",
@@ -45,7 +45,7 @@ Deno.test("fields that are wrong travel as google.rpc.BadRequest, beside the sta
   }];
   const refusal = invalid(violations);
   assert.equal(refusal.message, "split[0].share: expected é; host: is required");
-  assert.deepEqual(problem(refusal).body["violations"], violations);
+  assert.deepEqual(problem(refusal)["violations"], violations);
   const [bytes] = detailsOf(grpcStatus(refusal).metadata);
   const { code, message, details } = fromBinary(StatusSchema, bytes as Buffer);
   assert.deepEqual([code, message], [status.INVALID_ARGUMENT, refusal.message]);
@@ -66,6 +66,6 @@ Deno.test("however many fields are wrong, a refusal fits into the headers that c
 });
 
 Deno.test("a bug says nothing of itself", () => {
-  const { status: http, body } = internalProblem();
-  assert.deepEqual([http, body["status"], body["code"], body["violations"]], [500, 500, "INTERNAL", []]);
+  const { status: http, code, violations } = problem(INTERNAL);
+  assert.deepEqual([http, code, violations], [500, "INTERNAL", []]);
 });

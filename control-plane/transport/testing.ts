@@ -2,17 +2,17 @@
 import { startControlPlane } from "../main.ts";
 import { loadControlPlaneSettings } from "../settings.ts";
 import { createClient } from "../../proto/grpc.ts";
-import { SILENT } from "../../proto/log.ts";
+import { type Log, SILENT } from "../../proto/log.ts";
 import { formatAddress } from "../../proto/settings.ts";
 import { DiscoveryService } from "../../proto/gen/portolan/v1/discovery_pb.ts";
 import { FleetService } from "../../proto/gen/portolan/v1/fleet_pb.ts";
 import { RegistryService } from "../../proto/gen/portolan/v1/registry_pb.ts";
 
-export async function testControlPlane() {
+export async function testControlPlane(log: Log = SILENT) {
   const args = ["--store", "memory:", "--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0"];
   const loaded = loadControlPlaneSettings({ args, env: {} });
   if (loaded.kind !== "settings") throw new Error(JSON.stringify(loaded));
-  const running = await startControlPlane(loaded.settings, SILENT);
+  const running = await startControlPlane(loaded.settings, log);
   const target = formatAddress(running.grpc);
   const clients = [DiscoveryService, RegistryService, FleetService].map((service) => createClient(service, target));
   const [discovery, registry, fleet] = clients as [

@@ -1,27 +1,20 @@
 /** One follower's `Watch` stream: subscriptions, one update under way at a time, and what the follower says of itself. */
-import { type ServerDuplexStream, status } from "@grpc/grpc-js";
+import type { ServerDuplexStream } from "@grpc/grpc-js";
 import type { Position } from "../domain/cluster_map.ts";
 import { invalid, isRefusal, type Refusal, refuse } from "../domain/refusal.ts";
 import type { Scope } from "../domain/update.ts";
 import { anonymous } from "../app/caller.ts";
-import type { Discovery } from "../app/discovery.ts";
-import type { Connection, Follower, Followers } from "../app/followers.ts";
+import type { Connection, Follower } from "../app/followers.ts";
 import type { Follow } from "../app/watcher.ts";
-import type { Log } from "../../proto/log.ts";
 import { type Encoded, Undecodable } from "../../proto/grpc.ts";
 import { nameProblem } from "../../proto/names.ts";
 import { Follower_Kind, type Subscribe, type WatchRequest } from "../../proto/gen/portolan/v1/discovery_pb.ts";
 import { encodeUpdate } from "./encode.ts";
-import { grpcStatus } from "./status.ts";
+import type { Ports } from "./ports.ts";
+import { type Failure, grpcStatus, INTERNAL } from "./status.ts";
 import { positionOf, refuseUnknown, scopeOf } from "./wire.ts";
 
 export type WatchCall = ServerDuplexStream<WatchRequest | Undecodable, Encoded>;
-
-export interface WatchPorts {
-  readonly discovery: Discovery;
-  readonly followers: Followers;
-  readonly log: Log;
-}
 
 let unnamed = 0;
 
@@ -34,7 +27,7 @@ export class WatchSession {
   /** The update under way, and what to do when it was received. */
   #underWay: { position: Position; received: () => void } | undefined;
 
-  constructor(private readonly call: WatchCall, private readonly ports: WatchPorts) {
+  constructor(private readonly call: WatchCall, private readonly ports: Ports) {
     call.on("data", (request) => this.#hear(request));
     call.on("end", () => this.#end(() => call.end()));
     call.on("cancelled", () => this.#end());
@@ -43,13 +36,13 @@ export class WatchSession {
 
   /** Ends the stream, telling the follower why: it will come back. */
   stop(): void {
-    this.#refuse(refuse("unavailable", "The control plane is stopping: follow another one, or this one again later"));
+    this.#fail(refuse("unavailable", "The control plane is stopping: follow another one, or this one again later"));
   }
 
   #hear(request: WatchRequest | Undecodable): void {
     if (this.#ended.signal.aborted) return;
     const refusal = request instanceof Undecodable ? refuse("invalid", request.description) : this.#answer(request);
-    if (refusal) this.#refuse(refusal);
+    if (refusal) this.#fail(refusal);
   }
 
   #answer(request: WatchRequest): Refusal | undefined {
@@ -97,7 +90,7 @@ export class WatchSession {
     this.#pump(this.#follow).catch((error) => {
       if (this.#ended.signal.aborted) return;
       this.ports.log.error("Cannot go on with a watch", { error });
-      this.#fail({ code: status.INTERNAL, details: "The control plane failed to go on: its log says why" });
+      this.#fail(INTERNAL);
     });
     return undefined;
   }
@@ -112,12 +105,8 @@ export class WatchSession {
     }
   }
 
-  #refuse(refusal: Refusal): void {
-    this.#fail(grpcStatus(refusal));
-  }
-
-  #fail(error: { code: status; details: string }): void {
-    this.#end(() => this.call.emit("error", error));
+  #fail(failure: Failure): void {
+    this.#end(() => this.call.emit("error", grpcStatus(failure)));
   }
 
   #end(say: () => void = () => {}): void {

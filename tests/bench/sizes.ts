@@ -4,7 +4,7 @@ export interface Turn {
   readonly warmUp: number;
 }
 
-/** How much is measured. Counts, not times, so that two runs do the same. */
+/** How much is measured. */
 export interface Sizes {
   /** The map: as many services, of as many instances each. */
   readonly services: number;
@@ -21,6 +21,7 @@ export interface Sizes {
   /** How long one turn of load lasts, in ms, and how many connections it has at most. */
   readonly loadMs: number;
   readonly connections: number;
+  readonly load: Turn;
   readonly loadRounds: number;
 }
 
@@ -35,6 +36,7 @@ export const FULL: Sizes = {
   watchedWrites: { samples: 5, warmUp: 10 },
   loadMs: 1_000,
   connections: 64,
+  load: { samples: 1, warmUp: 3 },
   loadRounds: 5,
 };
 
@@ -49,5 +51,6 @@ export const QUICK: Sizes = {
   watchedWrites: { samples: 2, warmUp: 1 },
   loadMs: 50,
   connections: 8,
+  load: { samples: 1, warmUp: 1 },
   loadRounds: 1,
 };

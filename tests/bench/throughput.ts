@@ -27,7 +27,7 @@ export async function throughput(sizes: Sizes, folder: string): Promise<readonly
     bareWrites: floor(connections),
     reads: turn(controlPlane, reads({ port: controlPlane.http, connections, ms }, `${REALM}/services/s0`)),
     bareReads: turn(bare, reads({ port: bare.reads, connections, ms }, "/")),
-  }, { rounds: sizes.loadRounds, samples: 1, warmUp: 1 });
+  }, { rounds: sizes.loadRounds, ...sizes.load });
   const commits = "bare PUT → SQLite, commits shared";
   const served = "Deno.serve alone, as many bytes";
   return [
