@@ -1,6 +1,6 @@
 /** The control plane: wires store, hub, application and transports, and runs until it is told to stop. */
 import { join } from "node:path";
-import { Discovery } from "./app/discovery.ts";
+import { Operations } from "./app/operations.ts";
 import { Followers } from "./app/followers.ts";
 import { openHub } from "./app/hub.ts";
 import { type ControlPlaneSettings, FLAGS, loadControlPlaneSettings } from "./settings.ts";
@@ -23,8 +23,8 @@ export async function startControlPlane(settings: ControlPlaneSettings, log: Log
   const now = () => Date.now();
   const store = started.use(openStore(settings));
   const hub = started.use(await openHub({ store, log, now }));
-  const discovery = new Discovery(store, hub, log);
-  const ports = { discovery, followers: new Followers(now), log };
+  const operations = new Operations(store, hub, log);
+  const ports = { operations, followers: new Followers(now), log };
   const grpc = started.use(await serveGrpc(ports, settings.grpc));
   const http = started.use(serveHttp(ports, settings.http));
   const running = started.move();

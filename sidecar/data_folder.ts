@@ -1,7 +1,7 @@
 /** The sidecar's data folder: HAProxy's files, whole or not at all, and the sockets beside them. */
 import { join, resolve } from "node:path";
 import { errorFile, errorFileName, PROXY_ANSWERS } from "./answers.ts";
-import { CONFIG_FILE, MASTER_SOCKET, ROUTES_FILE, workerSocket } from "./egress.ts";
+import { CONFIG_FILE, MASTER_SOCKET, ROUTES_FILE, workerSocket } from "./print_egress.ts";
 import type { Files } from "./print.ts";
 
 /** HAProxy refuses the candidate: nothing has been replaced. */

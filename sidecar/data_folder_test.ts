@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { assign } from "./assign.ts";
 import { DataFolder, Refused } from "./data_folder.ts";
-import { TIMEOUTS } from "./egress.ts";
+import { TIMEOUTS } from "./print_egress.ts";
 import { EMPTY_PLAN } from "./plan.ts";
 import { print } from "./print.ts";
 import { instance, service, wantedOf } from "./testing/maps.ts";

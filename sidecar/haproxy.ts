@@ -2,12 +2,12 @@
 import type { Log } from "../proto/log.ts";
 import type { Command } from "./command.ts";
 import type { DataFolder } from "./data_folder.ts";
-import { CONFIG_FILE, MASTER_SOCKET } from "./egress.ts";
-import { processes } from "./master.ts";
+import { CONFIG_FILE, MASTER_SOCKET } from "./print_egress.ts";
+import { processes } from "./haproxy_master.ts";
 import type { Files } from "./print.ts";
 import { sleep } from "../proto/sleep.ts";
-import { CommandSocket } from "./socket.ts";
-import { command, deleteServers, requestsUnderWay, Unexpected, workerPid } from "./worker.ts";
+import { CommandSocket } from "./command_socket.ts";
+import { command, deleteServers, requestsUnderWay, Unexpected, workerPid } from "./haproxy_worker.ts";
 
 /** Prints what shall run, for workers of a generation. */
 export type Printer = (generation: number) => Files;

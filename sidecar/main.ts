@@ -5,7 +5,7 @@ import { type Address, describeFlags, formatAddress } from "../proto/settings.ts
 import { follow } from "../sdk-ts/follow.ts";
 import { createAdmin } from "./admin.ts";
 import { DataFolder } from "./data_folder.ts";
-import { TIMEOUTS } from "./egress.ts";
+import { TIMEOUTS } from "./print_egress.ts";
 import { Haproxy } from "./haproxy.ts";
 import { Reconciler } from "./reconcile.ts";
 import { FLAGS, loadSidecarSettings, type SidecarSettings } from "./settings.ts";

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { Instance_Status } from "../proto/gen/portolan/v1/cluster_map_pb.ts";
 import { errorFile, errorFileName, PROXY_ANSWERS } from "./answers.ts";
 import { assign } from "./assign.ts";
-import { CONFIG_FILE, ROUTES_FILE, TIMEOUTS } from "./egress.ts";
+import { CONFIG_FILE, ROUTES_FILE, TIMEOUTS } from "./print_egress.ts";
 import { EMPTY_PLAN, type HaproxyPlan } from "./plan.ts";
 import { print } from "./print.ts";
 import { instance, service, wantedOf } from "./testing/maps.ts";

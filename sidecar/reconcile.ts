@@ -8,15 +8,15 @@ import type { Following, Snapshot } from "../sdk-ts/follow.ts";
 import { assign, needReload, settled } from "./assign.ts";
 import { Refused } from "./data_folder.ts";
 import { diff } from "./diff.ts";
-import type { EgressSettings } from "./egress.ts";
+import type { EgressSettings } from "./print_egress.ts";
 import type { Haproxy } from "./haproxy.ts";
 import { Leaving, without } from "./leaving.ts";
 import { EMPTY_PLAN, type HaproxyPlan } from "./plan.ts";
 import { print } from "./print.ts";
-import { Resolver, type ResolverOptions } from "./resolve.ts";
+import { Resolver, type ResolverOptions } from "./resolve_host.ts";
 import { Wake } from "./wake.ts";
 import { type RefusedService, Wishes } from "./wishes.ts";
-import { Unexpected } from "./worker.ts";
+import { Unexpected } from "./haproxy_worker.ts";
 
 export interface ReconcileOptions {
   readonly following: Following;

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { SILENT } from "../proto/log.ts";
 import { Refused } from "./data_folder.ts";
-import { TIMEOUTS } from "./egress.ts";
+import { TIMEOUTS } from "./print_egress.ts";
 import type { Printer } from "./haproxy.ts";
 import { Reconciler } from "./reconcile.ts";
 import { TestMap } from "./testing/following.ts";

@@ -5,7 +5,7 @@ import { Instance_Status, type Service, ServiceSchema } from "../proto/gen/porto
 import { assign } from "./assign.ts";
 import { commandText } from "./command.ts";
 import { diff } from "./diff.ts";
-import { TIMEOUTS } from "./egress.ts";
+import { TIMEOUTS } from "./print_egress.ts";
 import { EMPTY_PLAN, type Servers } from "./plan.ts";
 import { print } from "./print.ts";
 import { render } from "./render.ts";

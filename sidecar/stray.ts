@@ -5,7 +5,7 @@
 import { join } from "node:path";
 import type { Log } from "../proto/log.ts";
 import type { DataFolder } from "./data_folder.ts";
-import { processes } from "./master.ts";
+import { processes } from "./haproxy_master.ts";
 
 /** Ends a HAProxy that still answers in the data folder. Throws if it does not end. */
 export async function endStray(data: DataFolder, log: Log): Promise<void> {

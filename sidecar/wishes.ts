@@ -2,7 +2,7 @@
 import type { Service } from "../proto/gen/portolan/v1/cluster_map_pb.ts";
 import type { Wanted, WantedService } from "./plan.ts";
 import { render } from "./render.ts";
-import type { Resolver } from "./resolve.ts";
+import type { Resolver } from "./resolve_host.ts";
 
 export interface RefusedService {
   readonly service: string;

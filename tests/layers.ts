@@ -21,7 +21,7 @@ export const PURE: readonly string[] = [
   "sidecar/shares.ts",
   "sidecar/service_problem.ts",
   "sidecar/command.ts",
-  "sidecar/egress.ts",
+  "sidecar/print_egress.ts",
   "sidecar/answers.ts",
   "sidecar/text.ts",
   "sdk-ts/address.ts",

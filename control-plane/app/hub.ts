@@ -6,7 +6,7 @@ import type { Scope } from "../domain/update.ts";
 import { type Batch, Lost, type Store } from "../store/store.ts";
 import type { Log } from "../../proto/log.ts";
 import { sleep } from "../../proto/sleep.ts";
-import { changeOf } from "./keys.ts";
+import { changeOf } from "./store_keys.ts";
 import { load } from "./load.ts";
 import { SharedUpdates } from "./shared_updates.ts";
 import { type Follow, Watcher } from "./watcher.ts";

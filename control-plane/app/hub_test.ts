@@ -8,7 +8,7 @@ import { openMemoryStore } from "../store/memory.ts";
 import { Lost, type Store } from "../store/store.ts";
 import { SILENT } from "../../proto/log.ts";
 import { anonymous } from "./caller.ts";
-import { Discovery } from "./discovery.ts";
+import { Operations } from "./operations.ts";
 import { type Hub, openHub } from "./hub.ts";
 
 const never = new AbortController().signal;
@@ -21,8 +21,8 @@ async function withHub(
 ) {
   await using _store = store;
   await using hub = await openHub({ store, log: SILENT, now: () => 7, bookmarkMs });
-  const discovery = new Discovery(store, hub, SILENT);
-  await test(hub, async (command) => void await discovery.execute(caller, command));
+  const operations = new Operations(store, hub, SILENT);
+  await test(hub, async (command) => void await operations.execute(caller, command));
 }
 
 function register(service: string, port: number): Command {
@@ -159,8 +159,8 @@ Deno.test("openHub() continues the history of a store", async () => {
   const maps = [];
   for (const now of [7, 8]) {
     await using hub = await openHub({ store, log: SILENT, now: () => now });
-    const discovery = new Discovery(store, hub, SILENT);
-    await discovery.execute(caller, register("a", now));
+    const operations = new Operations(store, hub, SILENT);
+    await operations.execute(caller, register("a", now));
     maps.push(hub.current());
   }
   const [first, second] = maps;

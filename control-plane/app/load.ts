@@ -3,7 +3,7 @@ import { apply } from "../domain/change.ts";
 import { type ClusterMap, emptyMap } from "../domain/cluster_map.ts";
 import { type Epoch, NO_REVISION } from "../domain/names.ts";
 import type { Entry, Snapshot, Store } from "../store/store.ts";
-import { changeOf, EPOCH_KEY, writesOf } from "./keys.ts";
+import { changeOf, EPOCH_KEY, writesOf } from "./store_keys.ts";
 
 /** The map as the store has it. A store that nobody has used begins its first epoch at `now`, wall clock in ms. */
 export async function load(store: Store, now: () => number): Promise<ClusterMap> {

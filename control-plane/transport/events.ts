@@ -1,15 +1,15 @@
 /** A watch as server-sent events: `update` with one part as JSON; its id, a position, on the last part of an update. */
 import { anonymous } from "../app/caller.ts";
-import type { Discovery } from "../app/discovery.ts";
+import type { Operations } from "../app/operations.ts";
 import type { Follow } from "../app/watcher.ts";
 import type { Position } from "../domain/cluster_map.ts";
 import type { Scope, Update } from "../domain/update.ts";
 import { updateJson } from "./encode.ts";
-import { formatPosition } from "./wire.ts";
+import { formatPosition } from "./decode.ts";
 
 /** Ends when its reader goes or `stopping` aborts. The next update is made when this one was read. */
 export function eventStream(
-  discovery: Discovery,
+  operations: Operations,
   scope: Scope,
   after: Position | undefined,
   stopping: AbortSignal,
@@ -19,7 +19,7 @@ export function eventStream(
   let follow: Follow | undefined;
   return new ReadableStream<Uint8Array>({
     async pull(controller) {
-      follow ??= discovery.follow(anonymous(ended), scope, after);
+      follow ??= operations.follow(anonymous(ended), scope, after);
       try {
         controller.enqueue(eventsOf(await follow.next(ended)));
       } catch (error) {

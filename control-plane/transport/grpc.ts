@@ -1,7 +1,7 @@
 /** The contract over gRPC: services of `portolan.v1`, health and reflection. */
 import * as grpc from "@grpc/grpc-js";
 import { anonymous } from "../app/caller.ts";
-import type { Discovery } from "../app/discovery.ts";
+import type { Operations } from "../app/operations.ts";
 import { Invalid, parseRealm, parseRevision } from "../domain/names.ts";
 import { invalid, isRefusal, type Refusal, refuse } from "../domain/refusal.ts";
 import type { Log } from "../../proto/log.ts";
@@ -25,7 +25,7 @@ import {
   registerOrder,
   scopeOf,
   setEnabledOrder,
-} from "./wire.ts";
+} from "./decode.ts";
 
 /** A server that listens. Disposing ends watches with UNAVAILABLE and lets other calls finish. */
 export interface GrpcServer extends AsyncDisposable {
@@ -73,7 +73,7 @@ function discoveryHandlers(ports: Ports, watches: Set<WatchSession>): grpc.Untyp
   return {
     getMap: async (call: grpc.ServerWritableStream<GetMapRequest | Undecodable, Buffer>) => {
       try {
-        const update = await readMap(ports.discovery, call.request, cancelled(call));
+        const update = await readMap(ports.operations, call.request, cancelled(call));
         if (isRefusal(update)) {
           call.emit("error", grpcStatus(update));
         } else {
@@ -93,13 +93,13 @@ function discoveryHandlers(ports: Ports, watches: Set<WatchSession>): grpc.Untyp
   };
 }
 
-function readMap(discovery: Discovery, request: GetMapRequest | Undecodable, signal: AbortSignal) {
+function readMap(operations: Operations, request: GetMapRequest | Undecodable, signal: AbortSignal) {
   if (request instanceof Undecodable) return refuse("invalid", request.description);
   const scope = refuseUnknown(request) ?? scopeOf(request.scope);
   const minRevision = parseRevision(request.minRevision);
   if (isRefusal(scope)) return scope;
   if (minRevision instanceof Invalid) return invalid([{ field: "minRevision", description: minRevision.problem }]);
-  return discovery.read(anonymous(signal), scope, minRevision);
+  return operations.read(anonymous(signal), scope, minRevision);
 }
 
 function registryHandlers(ports: Ports): grpc.UntypedServiceImplementation {
@@ -107,7 +107,7 @@ function registryHandlers(ports: Ports): grpc.UntypedServiceImplementation {
     unary<Request>(ports.log, async (request, signal) => {
       const order = orderOf(request);
       if (isRefusal(order)) return order;
-      const outcome = await ports.discovery.execute(anonymous(signal, order.reason), order.command);
+      const outcome = await ports.operations.execute(anonymous(signal, order.reason), order.command);
       return isRefusal(outcome) ? outcome : { revision: outcome.revision };
     });
   return {
@@ -118,14 +118,14 @@ function registryHandlers(ports: Ports): grpc.UntypedServiceImplementation {
   };
 }
 
-function fleetHandlers({ discovery, followers, log }: Ports): grpc.UntypedServiceImplementation {
+function fleetHandlers({ operations, followers, log }: Ports): grpc.UntypedServiceImplementation {
   return {
     listFollowers: unary<ListFollowersRequest>(log, (request) => {
       const unknown = refuseUnknown(request);
       if (unknown) return unknown;
       const realm = parseRealm(request.realm);
       if (realm instanceof Invalid) return invalid([{ field: "realm", description: realm.problem }]);
-      return followersResponse(discovery.position(), followers.list(realm));
+      return followersResponse(operations.position(), followers.list(realm));
     }),
   };
 }

@@ -10,7 +10,7 @@ import { readRoutes } from "./http_read.ts";
 import { registryRoutes } from "./http_registry.ts";
 import { INTERNAL } from "./status.ts";
 import { type Ports, STOP_MS } from "./ports.ts";
-import { MAX_REQUEST_BYTES } from "./wire.ts";
+import { MAX_REQUEST_BYTES } from "./decode.ts";
 
 /** A server that listens. Disposing ends watches and gives other requests some time to finish. */
 export interface HttpServer extends AsyncDisposable {
@@ -77,12 +77,12 @@ function getPath({ method, url }: Request): string {
   return new URL(url).pathname.replace(verb, `${VERB}$1`);
 }
 
-function healthRoutes({ discovery }: Ports): Routes {
+function healthRoutes({ operations }: Ports): Routes {
   return {
     "/healthz": { GET: (context) => context.json({ status: "alive" }) },
     "/readyz": {
       GET: (context) => {
-        const reasons = discovery.problems();
+        const reasons = operations.problems();
         return context.json({ ready: reasons.length === 0, reasons }, reasons.length === 0 ? 200 : 503);
       },
     },

@@ -1,7 +1,7 @@
 /** Reading the map over HTTP, and following it as server-sent events. */
 import type { Context } from "hono";
 import { anonymous } from "../app/caller.ts";
-import type { Discovery } from "../app/discovery.ts";
+import type { Operations } from "../app/operations.ts";
 import { findAlias, findInstance, type Service } from "../domain/cluster_map.ts";
 import { Invalid, NO_REVISION, parseAliasName, parseInstanceId, parseRealm } from "../domain/names.ts";
 import { parseRevision, parseServiceName } from "../domain/names.ts";
@@ -9,13 +9,13 @@ import { isRefusal, type Refusal, refuse } from "../domain/refusal.ts";
 import type { Scope, Update } from "../domain/update.ts";
 import { aliasJson, instanceJson, positionJson, serviceJson, servicesJson } from "./encode.ts";
 import { eventStream } from "./events.ts";
-import { Fields } from "./fields.ts";
+import { Violations } from "./violations.ts";
 import { jsonResponse, refuseUnknownQuery, type Routes } from "./http_common.ts";
 import type { Ports } from "./ports.ts";
-import { formatPosition, parsePosition } from "./wire.ts";
+import { formatPosition, parsePosition } from "./decode.ts";
 
-export function readRoutes({ discovery }: Ports, stopping: AbortSignal): Routes {
-  const read = (context: Context) => readScope(discovery, context, stopping);
+export function readRoutes({ operations }: Ports, stopping: AbortSignal): Routes {
+  const read = (context: Context) => readScope(operations, context, stopping);
   const realm = "/api/v1/realms/:realm";
   const list = async (context: Context) => {
     const update = await read(context);
@@ -30,14 +30,14 @@ export function readRoutes({ discovery }: Ports, stopping: AbortSignal): Routes 
       GET: (context) => one(read, context, instanceIn(context)),
     },
     [`${realm}/services/:service/aliases/:alias`]: { GET: (context) => one(read, context, aliasIn(context)) },
-    [`${realm}/watch`]: { GET: (context) => watch(discovery, context, stopping) },
+    [`${realm}/watch`]: { GET: (context) => watch(operations, context, stopping) },
   };
 }
 
 /** What the path names, at a revision that is not before `?minRevision=`. */
-function readScope(discovery: Discovery, context: Context, signal: AbortSignal): Promise<Update | Refusal> | Refusal {
+function readScope(operations: Operations, context: Context, signal: AbortSignal): Promise<Update | Refusal> | Refusal {
   const { realm, service, id, alias } = context.req.param() as Record<string, string | undefined>;
-  const fields = new Fields();
+  const fields = new Violations();
   const scope: Scope = {
     realm: fields.take("realm", parseRealm(realm ?? "")),
     ...(service !== undefined && { services: new Set([fields.take("service", parseServiceName(service))]) }),
@@ -46,7 +46,7 @@ function readScope(discovery: Discovery, context: Context, signal: AbortSignal):
   if (alias !== undefined) fields.take("alias", parseAliasName(alias));
   const least = fields.take("minRevision", revisionOf(context.req.query("minRevision")));
   const refusal = fields.refusal() ?? refuseUnknownQuery(context, ["minRevision"]);
-  return refusal ?? discovery.read(anonymous(signal), scope, least);
+  return refusal ?? operations.read(anonymous(signal), scope, least);
 }
 
 function revisionOf(text: string | undefined) {
@@ -82,8 +82,8 @@ function respond({ position }: Update, json: string): Response {
   return jsonResponse(json, { "portolan-position": formatPosition(position) });
 }
 
-function watch(discovery: Discovery, context: Context, stopping: AbortSignal): Response | Refusal {
-  const fields = new Fields();
+function watch(operations: Operations, context: Context, stopping: AbortSignal): Response | Refusal {
+  const fields = new Violations();
   const names = context.req.queries("service") ?? [];
   const services = names.map((name) => fields.take("service", parseServiceName(name)));
   const realm = fields.take("realm", parseRealm(context.req.param("realm") ?? ""));
@@ -92,11 +92,11 @@ function watch(discovery: Discovery, context: Context, stopping: AbortSignal): R
   const text = resumed ?? context.req.query("after");
   const after = text === undefined
     ? undefined
-    : fields.take(resumed === undefined ? "after" : "Last-Event-ID", parsePosition(text, discovery.position()));
+    : fields.take(resumed === undefined ? "after" : "Last-Event-ID", parsePosition(text, operations.position()));
   const refusal = fields.refusal() ?? refuseUnknownQuery(context, ["service", "after"]);
   if (refusal) return refusal;
   const scope = services.length > 0 ? { realm, services: new Set(services) } : { realm };
-  return new Response(eventStream(discovery, scope, after, stopping), {
+  return new Response(eventStream(operations, scope, after, stopping), {
     headers: { "content-type": "text/event-stream", "cache-control": "no-store" },
   });
 }

@@ -2,7 +2,7 @@
 import { create } from "@bufbuild/protobuf";
 import type { Context } from "hono";
 import { anonymous } from "../app/caller.ts";
-import type { Discovery } from "../app/discovery.ts";
+import type { Operations } from "../app/operations.ts";
 import { invalid, isRefusal, type Refusal } from "../domain/refusal.ts";
 import { RouteSchema } from "../../proto/gen/portolan/v1/cluster_map_pb.ts";
 import {
@@ -15,13 +15,13 @@ import {
 import { type Handler, jsonResponse, refuseUnknownQuery, type Routes, VERB } from "./http_common.ts";
 import type { Ports } from "./ports.ts";
 import { parseJson } from "./json.ts";
-import { deregisterOrder, type Order, putAliasOrder, registerOrder, setEnabledOrder } from "./wire.ts";
+import { deregisterOrder, type Order, putAliasOrder, registerOrder, setEnabledOrder } from "./decode.ts";
 
-export function registryRoutes({ discovery }: Ports): Routes {
+export function registryRoutes({ operations }: Ports): Routes {
   const service = "/api/v1/realms/:realm/services/:service";
   const instance = `${service}/instances/:id`;
   const write = (orderOf: (context: Context) => Order | Refusal | Promise<Order | Refusal>): Handler => {
-    return async (context) => refuseUnserved(context) ?? await execute(discovery, await orderOf(context));
+    return async (context) => refuseUnserved(context) ?? await execute(operations, await orderOf(context));
   };
   return {
     [instance]: { PUT: write(register), DELETE: write(deregister) },
@@ -36,9 +36,9 @@ export function registryRoutes({ discovery }: Ports): Routes {
 // A write goes on though its client has gone: it may be committed already.
 const NEVER = new AbortController().signal;
 
-async function execute(discovery: Discovery, order: Order | Refusal): Promise<Response | Refusal> {
+async function execute(operations: Operations, order: Order | Refusal): Promise<Response | Refusal> {
   if (isRefusal(order)) return order;
-  const outcome = await discovery.execute(anonymous(NEVER, order.reason), order.command);
+  const outcome = await operations.execute(anonymous(NEVER, order.reason), order.command);
   if (isRefusal(outcome)) return outcome;
   const revision = outcome.revision.toString();
   return jsonResponse(JSON.stringify({ revision }), { "portolan-revision": revision });

@@ -1,10 +1,10 @@
 /** What every transport is given to serve. */
-import type { Discovery } from "../app/discovery.ts";
+import type { Operations } from "../app/operations.ts";
 import type { Followers } from "../app/followers.ts";
 import type { Log } from "../../proto/log.ts";
 
 export interface Ports {
-  readonly discovery: Discovery;
+  readonly operations: Operations;
   readonly followers: Followers;
   readonly log: Log;
 }

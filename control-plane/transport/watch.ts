@@ -12,7 +12,7 @@ import { Follower_Kind, type Subscribe, type WatchRequest } from "../../proto/ge
 import { encodeUpdate } from "./encode.ts";
 import type { Ports } from "./ports.ts";
 import { type Failure, grpcStatus, INTERNAL } from "./status.ts";
-import { positionOf, refuseUnknown, scopeOf } from "./wire.ts";
+import { positionOf, refuseUnknown, scopeOf } from "./decode.ts";
 
 export type WatchCall = ServerDuplexStream<WatchRequest | Undecodable, Encoded>;
 
@@ -86,7 +86,7 @@ export class WatchSession {
     if (isRefusal(who)) return who;
     this.#realm = scope.realm;
     this.#connection = this.ports.followers.connect(who, scope);
-    this.#follow = this.ports.discovery.follow(anonymous(this.#ended.signal), scope, after);
+    this.#follow = this.ports.operations.follow(anonymous(this.#ended.signal), scope, after);
     this.#pump(this.#follow).catch((error) => {
       if (this.#ended.signal.aborted) return;
       this.ports.log.error("Cannot go on with a watch", { error });

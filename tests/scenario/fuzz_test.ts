@@ -6,7 +6,7 @@ import { isRefusal, type Refusal } from "../../control-plane/domain/refusal.ts";
 import { encodeUpdate } from "../../control-plane/transport/encode.ts";
 import { grpcStatus } from "../../control-plane/transport/status.ts";
 import { type WatchCall, WatchSession } from "../../control-plane/transport/watch.ts";
-import { type Order, putAliasOrder, registerOrder } from "../../control-plane/transport/wire.ts";
+import { type Order, putAliasOrder, registerOrder } from "../../control-plane/transport/decode.ts";
 import { serviceDefinition, Undecodable } from "../../proto/grpc.ts";
 import {
   DiscoveryService,
@@ -231,14 +231,14 @@ function aliasing(chance: Chance): Uint8Array {
 async function written(plane: FuzzedPlane, order: Order | Refusal): Promise<Service | undefined> {
   const before = plane.map();
   const caller = anonymous(new AbortController().signal, "");
-  const outcome = isRefusal(order) ? order : await plane.ports.discovery.execute(caller, order.command);
+  const outcome = isRefusal(order) ? order : await plane.ports.operations.execute(caller, order.command);
   if (isRefusal(outcome)) {
     assert.ok([3, 8].includes(grpcStatus(outcome).code), outcome.message);
     assert.equal(plane.map(), before);
     return undefined;
   }
   const { realm, service } = (order as Order).command;
-  const update = await plane.ports.discovery.read(caller, { realm, services: new Set([service]) }, outcome.revision);
+  const update = await plane.ports.operations.read(caller, { realm, services: new Set([service]) }, outcome.revision);
   assert.ok(!isRefusal(update));
   const parts = encodeUpdate(update, 0).map((bytes) => fromBinary(GetMapResponseSchema, bytes).part!);
   return parts[0]!.set[0];

@@ -1,6 +1,6 @@
 /** A control plane without sockets, to be fuzzed: what its map is, and what it took for its own fault. */
 import assert from "node:assert/strict";
-import { Discovery } from "../../control-plane/app/discovery.ts";
+import { Operations } from "../../control-plane/app/operations.ts";
 import { Followers } from "../../control-plane/app/followers.ts";
 import { openHub } from "../../control-plane/app/hub.ts";
 import { openMemoryStore } from "../../control-plane/store/memory.ts";
@@ -13,8 +13,8 @@ export async function fuzzedPlane() {
   const log: Log = { ...SILENT, error: (message, fields) => faults.push(`${message}: ${fields?.["error"]}`) };
   const store = stack.use(openMemoryStore());
   const hub = stack.use(await openHub({ store, log, now: () => 7 }));
-  const discovery = new Discovery(store, hub, log, { minRevisionWaitMs: 0 });
-  const ports = { discovery, followers: new Followers(() => 7), log };
+  const operations = new Operations(store, hub, log, { minRevisionWaitMs: 0 });
+  const ports = { operations, followers: new Followers(() => 7), log };
   const app = httpApp(ports, new AbortController().signal);
   const running = stack.move();
   return {

@@ -22,7 +22,7 @@ import {
   registerOrder,
   scopeOf,
   setEnabledOrder,
-} from "./wire.ts";
+} from "./decode.ts";
 
 const AT = { realm: "local", service: "identity" };
 

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { Resolver } from "./resolve.ts";
+import { Resolver } from "./resolve_host.ts";
 
 Deno.test("an IP literal is its own address, and is not looked up", () => {
   using rig = startResolver();

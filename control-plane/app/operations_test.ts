@@ -6,7 +6,7 @@ import { isRefusal } from "../domain/refusal.ts";
 import { openMemoryStore } from "../store/memory.ts";
 import type { Commit, Store } from "../store/store.ts";
 import { createLog, SILENT } from "../../proto/log.ts";
-import { Discovery } from "./discovery.ts";
+import { Operations } from "./operations.ts";
 import { openHub } from "./hub.ts";
 
 const caller = { identity: "alice", reason: "because", signal: new AbortController().signal };
@@ -30,26 +30,26 @@ function answering(store: Store, answer: () => Commit | undefined): Store {
 Deno.test("execute() decides anew when another write was faster", async () => {
   await using store = openMemoryStore();
   await using hub = await openHub({ store, log: SILENT, now: () => 7 });
-  const discovery = new Discovery(store, hub, SILENT);
+  const operations = new Operations(store, hub, SILENT);
   // All of them decide on a map in which the service does not exist.
   const outcomes = await Promise.all(
-    Array.from({ length: 10 }, (_, n) => discovery.execute(caller, register(`i${n}`))),
+    Array.from({ length: 10 }, (_, n) => operations.execute(caller, register(`i${n}`))),
   );
   assert.ok(outcomes.every(({ kind }) => kind === "written"));
-  const read = await discovery.read(caller, local, NO_REVISION);
+  const read = await operations.read(caller, local, NO_REVISION);
   assert.ok(!isRefusal(read) && read.set[0]?.instances.length === 10);
 });
 
 Deno.test("execute() keeps a service within its bounds, however many write to it at once", async () => {
   await using store = openMemoryStore();
   await using hub = await openHub({ store, log: SILENT, now: () => 7 });
-  const discovery = new Discovery(store, hub, SILENT);
+  const operations = new Operations(store, hub, SILENT);
   const large = (id: string) => {
     const command = register(id) as Extract<Command, { kind: "register" }>;
     return { ...command, instance: { ...command.instance, metadata: { k: "v".repeat(4_000) } } };
   };
-  const outcomes = await Promise.all(Array.from({ length: 600 }, (_, n) => discovery.execute(caller, large(`i${n}`))));
-  const read = await discovery.read(caller, local, NO_REVISION);
+  const outcomes = await Promise.all(Array.from({ length: 600 }, (_, n) => operations.execute(caller, large(`i${n}`))));
+  const read = await operations.read(caller, local, NO_REVISION);
   assert.ok(!isRefusal(read));
   const bytes = read.set[0]?.bytes ?? 0;
   assert.ok(bytes > MAX_SERVICE_BYTES - 8_192 && bytes <= MAX_SERVICE_BYTES, `${bytes} bytes`);
@@ -60,9 +60,9 @@ Deno.test("execute() keeps a service within its bounds, however many write to it
 Deno.test("execute() answers when the map shows the write", async () => {
   await using store = openMemoryStore();
   await using hub = await openHub({ store, log: SILENT, now: () => 7 });
-  const discovery = new Discovery(store, hub, SILENT);
+  const operations = new Operations(store, hub, SILENT);
   for (let n = 0; n < 20; n++) {
-    const written = await discovery.execute(caller, register(`i${n}`));
+    const written = await operations.execute(caller, register(`i${n}`));
     assert.ok(written.kind === "written" && hub.current().position.revision >= written.revision);
   }
 });
@@ -77,7 +77,7 @@ Deno.test("execute() says what became of a write that the store did not take", a
     await using store = answering(openMemoryStore(), () => broken ? commit : undefined);
     await using hub = await openHub({ store, log: SILENT, now: () => 7 });
     broken = true;
-    const outcome = await new Discovery(store, hub, SILENT).execute(caller, register("i"));
+    const outcome = await new Operations(store, hub, SILENT).execute(caller, register("i"));
     assert.ok(isRefusal(outcome));
     assert.equal(outcome.code, code);
     assert.match(outcome.message, /the disk is full|no answer/);
@@ -88,10 +88,10 @@ Deno.test("execute() logs who changed what and why", async () => {
   const lines: string[] = [];
   await using store = openMemoryStore();
   await using hub = await openHub({ store, log: SILENT, now: () => 7 });
-  const discovery = new Discovery(store, hub, createLog("test", (line) => lines.push(line)));
-  await discovery.execute(caller, register("i"));
-  await discovery.execute(caller, register("i"));
-  await discovery.execute(caller, { kind: "deregister", ...local, service: "a", id: "j" } as unknown as Command);
+  const operations = new Operations(store, hub, createLog("test", (line) => lines.push(line)));
+  await operations.execute(caller, register("i"));
+  await operations.execute(caller, register("i"));
+  await operations.execute(caller, { kind: "deregister", ...local, service: "a", id: "j" } as unknown as Command);
   const logged = lines.map((line) => JSON.parse(line));
   assert.deepEqual(logged.map(({ message, operation, identity, reason }) => [message, operation, identity, reason]), [
     ["Changed the map", "register", "alice", "because"],
@@ -102,12 +102,12 @@ Deno.test("execute() logs who changed what and why", async () => {
 Deno.test("read() waits for the revision it was asked to see, and says so when it does not come", async () => {
   await using store = openMemoryStore();
   await using hub = await openHub({ store, log: SILENT, now: () => 7 });
-  const discovery = new Discovery(store, hub, SILENT, { minRevisionWaitMs: 10 });
+  const operations = new Operations(store, hub, SILENT, { minRevisionWaitMs: 10 });
   const next = (hub.current().position.revision + 1n) as Revision;
-  const reading = discovery.read(caller, local, next);
-  await discovery.execute(caller, register("i"));
+  const reading = operations.read(caller, local, next);
+  await operations.execute(caller, register("i"));
   const read = await reading;
   assert.ok(!isRefusal(read) && read.position.revision === next);
-  const late = await discovery.read(caller, local, (next + 1n) as Revision);
+  const late = await operations.read(caller, local, (next + 1n) as Revision);
   assert.ok(isRefusal(late) && late.code === "unavailable");
 });

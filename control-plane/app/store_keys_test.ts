@@ -3,7 +3,7 @@ import fc from "fast-check";
 import type { Change } from "../domain/change.ts";
 import type { Reliance } from "../domain/command.ts";
 import { anyEvent, historyOf } from "../domain/testing.ts";
-import { changeOf, guardOf, writesOf } from "./keys.ts";
+import { changeOf, guardOf, writesOf } from "./store_keys.ts";
 
 Deno.test("changeOf() reads what writesOf() wrote", () => {
   fc.assert(fc.property(fc.array(anyEvent, { maxLength: 20 }), (events) => {

@@ -31,7 +31,7 @@ import type {
   RegisterRequest,
   SetEnabledRequest,
 } from "../../proto/gen/portolan/v1/registry_pb.ts";
-import { Fields } from "./fields.ts";
+import { Violations } from "./violations.ts";
 
 /** A command and why it was given. */
 export interface Order {
@@ -46,7 +46,7 @@ export const MAX_REQUEST_BYTES = 1 << 20;
 const MAX_REASON_BYTES = 1_024;
 
 export function registerOrder(request: RegisterRequest): Order | Refusal {
-  const fields = new Fields();
+  const fields = new Violations();
   const target = targetOf(fields, request);
   const id = fields.take("id", parseInstanceId(request.id));
   const instance = instanceOf(fields, request.instance);
@@ -62,14 +62,14 @@ export function registerOrder(request: RegisterRequest): Order | Refusal {
 }
 
 export function deregisterOrder(request: DeregisterRequest): Order | Refusal {
-  const fields = new Fields();
+  const fields = new Violations();
   const target = targetOf(fields, request);
   const id = fields.take("id", parseInstanceId(request.id));
   return fields.refusal() ?? order(request, { kind: "deregister", ...target, id });
 }
 
 export function setEnabledOrder(request: SetEnabledRequest): Order | Refusal {
-  const fields = new Fields();
+  const fields = new Violations();
   const target = targetOf(fields, request);
   const id = request.id === "" ? undefined : fields.take("id", parseInstanceId(request.id));
   const { enabled } = request;
@@ -78,7 +78,7 @@ export function setEnabledOrder(request: SetEnabledRequest): Order | Refusal {
 }
 
 export function putAliasOrder(request: PutAliasRequest): Order | Refusal {
-  const fields = new Fields();
+  const fields = new Violations();
   const target = targetOf(fields, request);
   const alias = fields.take("alias", parseAliasName(request.alias));
   const route = routeOf(fields, request.route);
@@ -87,7 +87,7 @@ export function putAliasOrder(request: PutAliasRequest): Order | Refusal {
 
 /** A scope as the domain has it. */
 export function scopeOf(scope: pb.Scope | undefined): Scope | Refusal {
-  const fields = new Fields();
+  const fields = new Violations();
   if (!scope) fields.add("scope", "is required");
   const realm = fields.take("realm", parseRealm(scope?.realm ?? ""));
   const services = (scope?.services ?? []).map((name, i) => fields.take(`services[${i}]`, parseServiceName(name)));
@@ -96,7 +96,7 @@ export function scopeOf(scope: pb.Scope | undefined): Scope | Refusal {
 
 /** A position as the domain has it; `field` names it in what is wrong with it. */
 export function positionOf(position: pb.Position, field = "position"): Position | Refusal {
-  const fields = new Fields();
+  const fields = new Violations();
   const epoch = fields.take(`${field}.epoch`, parseEpoch(position.epoch));
   const revision = fields.take(`${field}.revision`, parseRevision(position.revision));
   return fields.refusal() ?? { epoch, revision };
@@ -104,14 +104,14 @@ export function positionOf(position: pb.Position, field = "position"): Position 
 
 /** Refuses a request that holds fields of a later contract, which its sender relies on: they are not ignored. */
 export function refuseUnknown(request: object): Refusal | undefined {
-  const fields = new Fields();
+  const fields = new Violations();
   addUnknown(fields, request, "");
   return fields.refusal();
 }
 
 type Write = RegisterRequest | DeregisterRequest | SetEnabledRequest | PutAliasRequest;
 
-function targetOf(fields: Fields, request: Write) {
+function targetOf(fields: Violations, request: Write) {
   addUnknown(fields, request, "");
   const reason = request.options?.reason ?? "";
   if (textBytes(reason) > MAX_REASON_BYTES) fields.add("reason", `expected at most ${MAX_REASON_BYTES} bytes`);
@@ -125,7 +125,7 @@ function order(request: Write, command: Command): Order {
   return { kind: "order", command, reason: request.options?.reason ?? "" };
 }
 
-function instanceOf(fields: Fields, spec: InstanceSpec | undefined) {
+function instanceOf(fields: Violations, spec: InstanceSpec | undefined) {
   if (!spec) fields.add("instance", "is required");
   if (spec?.ttl) fields.add("ttl", "leases are not served yet: leave it out to register for good");
   for (const key of Object.keys(spec?.metadata ?? {})) {
@@ -144,7 +144,7 @@ function instanceOf(fields: Fields, spec: InstanceSpec | undefined) {
   };
 }
 
-function routeOf(fields: Fields, route: pb.Route | undefined): Route {
+function routeOf(fields: Violations, route: pb.Route | undefined): Route {
   const { version = 0, split = [], stickyHeader = "" } = route ?? {};
   const none: Route = { kind: "version", version: DEFAULT_VERSION };
   if (version === 0 && split.length === 0) return fields.add("version", "expected a version or a split"), none;
@@ -162,7 +162,7 @@ function routeOf(fields: Fields, route: pb.Route | undefined): Route {
 }
 
 /** Unknown fields have numbers for names. */
-function addUnknown(fields: Fields, value: unknown, path: string): void {
+function addUnknown(fields: Violations, value: unknown, path: string): void {
   if (typeof value !== "object" || value === null) return;
   if (Array.isArray(value)) return value.forEach((item, i) => addUnknown(fields, item, `${path}[${i}]`));
   const inside = (name: string | number) => path === "" ? String(name) : `${path}.${name}`;

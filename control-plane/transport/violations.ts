@@ -2,7 +2,7 @@
 import { Invalid } from "../domain/names.ts";
 import { invalid, type Refusal, type Violation } from "../domain/refusal.ts";
 
-export class Fields {
+export class Violations {
   readonly #violations: Violation[] = [];
 
   /** The value; what is not valid is noted, and {@link refusal} must be asked before the value is used. */

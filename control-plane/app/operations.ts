@@ -1,4 +1,4 @@
-/** What the control plane can do, whoever asks over whatever transport: decide, commit, read, follow. */
+/** What the control plane can do, for every transport: changes are decided and committed, the map is read and followed. */
 import type { Position } from "../domain/cluster_map.ts";
 import { type Command, decide, type Decision } from "../domain/command.ts";
 import type { Revision } from "../domain/names.ts";
@@ -8,7 +8,7 @@ import type { Commit, Store } from "../store/store.ts";
 import type { Log } from "../../proto/log.ts";
 import type { Caller } from "./caller.ts";
 import type { Hub } from "./hub.ts";
-import { guardOf, writesOf } from "./keys.ts";
+import { guardOf, writesOf } from "./store_keys.ts";
 import { Turns } from "./turns.ts";
 import type { Follow } from "./watcher.ts";
 
@@ -20,34 +20,38 @@ export interface Written {
 
 /**
  * Writes to one service that may be under way at once: what none of them knows of the others stays far below the bounds
- * of a service. Each loses against any other at most once, so more tries than that are not needed.
+ * of a service. Who loses is decided anew, one loser after the other, so it loses against few.
  */
 const AT_ONCE = 32;
-const MOST_TRIES = 2 * AT_ONCE;
+const MOST_TRIES = 4 * AT_ONCE;
 
-export interface DiscoveryOptions {
+export interface OperationsOptions {
   /** How long a read waits for a revision that it was asked to see, in ms. */
   readonly minRevisionWaitMs?: number;
 }
 
-export class Discovery {
+export class Operations {
   readonly #turns = new Turns(AT_ONCE);
+  readonly #losers = new Turns(1);
 
   constructor(
     private readonly store: Store,
     private readonly hub: Hub,
     private readonly log: Log,
-    private readonly options: DiscoveryOptions = {},
+    private readonly options: OperationsOptions = {},
   ) {}
 
   /** Does what `command` asks for, once the map shows it: who reads here afterwards reads it. */
   async execute(caller: Caller, command: Command): Promise<Written | Refusal> {
-    using _turn = await this.#turns.take(`${command.realm}/${command.service}`);
+    const service = `${command.realm}/${command.service}`;
+    using turns = new DisposableStack();
+    turns.use(await this.#turns.take(service));
     for (let tries = 0; tries < MOST_TRIES; tries++) {
       const map = this.hub.current();
       const decision = decide(map, command);
       const outcome = decision.kind === "accept" ? await this.#commit(decision) : decision;
       if (outcome.kind === "conflict") {
+        if (tries === 0) turns.use(await this.#losers.take(service));
         // The store has moved on: its log will say how.
         await this.hub.reached((map.position.revision + 1n) as Revision, caller.signal);
         continue;
