@@ -98,21 +98,41 @@ Deno.test("watch prints what changes until it is interrupted", async () => {
   await ended.promise;
 });
 
-Deno.test("watch prints JSON lines, and ends with what is refused", async () => {
-  const script: Script = {
+Deno.test("watch prints JSON lines, and goes on through what is refused meanwhile", async () => {
+  let sessions = 0;
+  await using server = await serveFake({
     async watch({ heard, send, close }) {
       await heard.next();
-      send(1, { position, complete: true, last: true, set: [{ name: "teams", enabled: true }] });
+      const first = ++sessions === 1;
+      send(
+        first ? 1 : 2,
+        first ? { position, complete: true, last: true, set: [{ name: "teams", enabled: true }] } : {
+          position: { epoch: 1n, revision: 6n },
+          last: true,
+          deleted: ["teams"],
+        },
+      );
       await heard.next();
-      send(1, { position: { epoch: 1n, revision: 6n }, last: true, deleted: ["teams"] });
-      await heard.next();
-      close(status.PERMISSION_DENIED, "no more");
+      if (first) close(status.PERMISSION_DENIED, "not now");
     },
-  };
-  const { exit, out, err } = await read(script, "watch", "teams", "--output", "json");
-  const [first, second] = out.trim().split("\n").map((line) => JSON.parse(line));
-  assert.deepEqual(first, { position: "1.5", realm: "local", services: ["teams"] });
-  assert.deepEqual(second, { position: "1.6", service: "teams", change: "removed" });
+  });
+  const child = spawn(["watch", "teams", "--output", "json"], { PORTOLAN_CONTROL_PLANE: server.address });
+  const printed: unknown[] = [];
+  for await (const line of lines(child.stdout)) {
+    printed.push(JSON.parse(line));
+    if (printed.length === 2) child.kill("SIGINT");
+  }
+  assert.deepEqual(printed, [
+    { position: "1.5", realm: "local", services: ["teams"] },
+    { position: "1.6", service: "teams", change: "removed" },
+  ]);
+  assert.match((await Array.fromAsync(lines(child.stderr))).join("\n"), /not now, trying again$/);
+  assert.equal((await child.status).code, 0);
+});
+
+Deno.test("watch ends with what is refused from the start", async () => {
+  const script: Script = { watch: ({ close }) => close(status.PERMISSION_DENIED, "no more") };
+  const { exit, err } = await read(script, "watch", "teams");
   assert.equal(exit, 1);
   assert.match(err, /Cannot follow the map: no more\n$/);
 });
