@@ -7,7 +7,9 @@ Deno.test("the contract is clean, breaks nothing, and the generated code is what
 
 Deno.test("checkGenerated() names what is wrong: style, format, breaking changes, stale code", async () => {
   // Inside the checkout: buf and the generator are of the versions that its lock file holds.
-  const folder = await Deno.makeTempDir({ dir: new URL("../.tools", import.meta.url).pathname });
+  const dir = new URL("../.portolan", import.meta.url).pathname;
+  await Deno.mkdir(dir, { recursive: true });
+  const folder = await Deno.makeTempDir({ dir });
   try {
     await copy(new URL(".", import.meta.url).pathname, folder);
     const contract = `${folder}/portolan/v1/policy.proto`;
