@@ -7,7 +7,7 @@ import type { Log } from "../proto/log.ts";
 import type { Following, Snapshot } from "../sdk-ts/follow.ts";
 import { assign, needReload, settled } from "./assign.ts";
 import { Refused } from "./data_folder.ts";
-import { diff } from "./diff.ts";
+import { diff, type Transition } from "./diff.ts";
 import type { EgressSettings } from "./print_egress.ts";
 import type { Haproxy } from "./haproxy.ts";
 import { Leaving, without } from "./leaving.ts";
@@ -169,7 +169,7 @@ export class Reconciler {
       const reasons = transition.kind === "reload" ? transition.reasons : [];
       return await this.#reload(settled(plan), [...(this.#lost === undefined ? [] : [this.#lost]), ...reasons]);
     }
-    const updated = await this.#update(plan);
+    const updated = await this.#update(plan, transition);
     if (updated) this.#wishes.prove();
     return updated;
   }
@@ -193,8 +193,7 @@ export class Reconciler {
   }
 
   /** Without a reload; answers whether that worked. */
-  async #update(plan: HaproxyPlan): Promise<boolean> {
-    const transition = diff(this.#running ?? EMPTY_PLAN, plan);
+  async #update(plan: HaproxyPlan, transition: Transition): Promise<boolean> {
     if (transition.kind === "none") {
       // It may know more of servers that are out of use already.
       this.#running = plan;
@@ -223,8 +222,9 @@ export class Reconciler {
     const waitMs = this.#reloadAt - performance.now();
     if (waitMs > 0) {
       this.#wake.later(waitMs);
-      const held = assign(this.#wishes.wanted, this.#running ?? EMPTY_PLAN, "hold");
-      if (this.#lost === undefined) await this.#update(held);
+      const running = this.#running ?? EMPTY_PLAN;
+      const held = assign(this.#wishes.wanted, running, "hold");
+      if (this.#lost === undefined) await this.#update(held, diff(running, held));
       return false;
     }
     this.#reloadAt = performance.now() + (this.#options.reloadEveryMs ?? RELOAD_EVERY_MS);
