@@ -73,5 +73,11 @@ export function startChild({ name, command, args, cwd, env, log }: ChildSpec): C
 const LAST_WORDS_MS = 500;
 
 async function copy(from: ReadableStream<Uint8Array>, file: number): Promise<void> {
-  for await (const bytes of from) writeSync(file, bytes);
+  for await (const bytes of from) {
+    try {
+      writeSync(file, bytes);
+    } catch {
+      // A full disk costs lines of the log. Read on: a program whose output nobody takes stands still.
+    }
+  }
 }
