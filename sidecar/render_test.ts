@@ -136,7 +136,7 @@ Deno.test("whatever the stream brings, no foreign line comes into files or onto 
         }
       }
     }),
-    { numRuns: 20_000 },
+    { numRuns: 100_000 },
   );
   assert.ok(taken > 100, `only ${taken} were services at all`);
 });
