@@ -2,7 +2,7 @@ import { alias } from "./alias.ts";
 import type { Command } from "./command.ts";
 import { completionOf } from "./completion.ts";
 import { deregister } from "./deregister.ts";
-import { disable, enable } from "./enable.ts";
+import { disable, enable } from "./enable_disable.ts";
 import { register } from "./register.ts";
 import { services } from "./services.ts";
 import { show } from "./show.ts";

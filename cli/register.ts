@@ -1,6 +1,6 @@
 import { type Flags, integer, optional, Problem } from "../proto/settings.ts";
 import { hostPort } from "./arguments.ts";
-import { command, EXIT, expectArgs } from "./command.ts";
+import { command, EXIT, expectArgs, Failure } from "./command.ts";
 import { write } from "./control_plane.ts";
 import { WRITE } from "./flags.ts";
 import { wrote } from "./wrote.ts";
@@ -15,7 +15,11 @@ const FLAGS = {
   zone: { hint: "ZONE", help: "Where it runs", parse: words },
   hostId: { hint: "ID", help: "The host that it runs on", parse: words },
   metadata: { hint: "KEY=VALUE", help: "Whatever else is to be known; again for more", many: true, parse: metadataOf },
-  ttl: { hint: "15s", help: "How long it stays without being renewed; default: for good", parse: durationOf },
+  ttl: {
+    hint: "15s",
+    help: "How long it stays without being renewed: refused until leases are served; without it, for good",
+    parse: durationOf,
+  },
   ...WRITE,
 } satisfies Flags;
 
@@ -29,6 +33,9 @@ export const register = command({
   async run({ settings, args }, io) {
     const [service = "", where = ""] = expectArgs(args, "SERVICE HOST:PORT", 2);
     const { realm, reason, output, controlPlane, version, weight, zone, hostId, metadata, ttl } = settings;
+    if (service.includes("/")) {
+      throw new Failure(EXIT.usage, `Cannot use "${service}": expected SERVICE, and --id for the instance`);
+    }
     const { host, port } = hostPort(where);
     const id = settings.id || idOf(where);
     const instance = {

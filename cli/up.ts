@@ -46,7 +46,7 @@ export const up = command({
     using stop = stopSignal();
     await runStack(new Stack({ root: ROOT, logs, env }), stop, io, async (stack, signal) => {
       const demo = await startAll(stack, settings, data, signal);
-      io.out(summary({ ...settings, logs: relative(Deno.cwd(), logs) || ".", demo }));
+      io.out(summary({ ...settings, data: relative(Deno.cwd(), data) || ".", demo }));
     });
     return EXIT.done;
   },

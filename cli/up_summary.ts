@@ -7,13 +7,13 @@ export interface Started {
   readonly egress: Address;
   readonly admin: Address;
   readonly realm: string;
-  /** Folder of the logs, as people here would write it. */
-  readonly logs: string;
+  /** Folder of map and logs, as people here would write it. */
+  readonly data: string;
   readonly demo: "none" | "routed" | "silent";
 }
 
 /** What `up` says when everything runs: where it is, and three commands to try. */
-export function summary({ http, grpc, egress, admin, realm, logs, demo }: Started): string {
+export function summary({ http, grpc, egress, admin, realm, data, demo }: Started): string {
   const [web, calls] = [formatAddress(http), formatAddress(egress)];
   const flags = [
     grpc.port === 7401 ? "" : ` --control-plane ${formatAddress(grpc)}`,
@@ -23,7 +23,7 @@ export function summary({ http, grpc, egress, admin, realm, logs, demo }: Starte
     ["control plane", `http://${web}, gRPC on ${formatAddress(grpc)}`],
     ["sidecar", `call services through http://${calls}; its own page is http://${formatAddress(admin)}/readyz`],
     ["demo", DEMO[demo]],
-    ["logs", logs],
+    ["data", `${data}: the map is kept there; remove the folder to start with an empty one`],
   ];
   const map = `http://${web}/api/v1/realms/${realm}/services`;
   const put = `curl -X PUT ${map}/map/instances/one -d '{"host":"127.0.0.1","port":${http.port}}'`;
@@ -36,11 +36,12 @@ export function summary({ http, grpc, egress, admin, realm, logs, demo }: Starte
       `./portolan split identity v1=9000 v2=1000${flags}`,
     ],
     ["", `./portolan disable identity/two${flags}`],
+    ["", `./portolan enable identity/two${flags}`],
   ];
   const trial = (demo === "none" ? tries.slice(1, 3) : tries).map(([what, how]) =>
     `${what && `\n# ${what}\n`}${how}\n`
   );
-  return `Portolan is up, in realm ${realm}. Ctrl-C stops it.\n\n${table(rows)}${trial.join("")}\n`;
+  return `Portolan is up, in realm ${realm}. Ctrl-C stops it.\n\n${table(rows)}${trial.join("")}`;
 }
 
 const DEMO = {

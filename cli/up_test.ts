@@ -54,7 +54,7 @@ Deno.test("the summary's commands name what differs from the defaults, and only 
     ...plain,
     admin: at("127.0.0.1:7412"),
     realm: "local",
-    logs: ".portolan/logs",
+    data: ".portolan",
     demo: "routed" as const,
   };
   const usual = summary(started);

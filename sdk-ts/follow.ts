@@ -113,7 +113,7 @@ class Follow implements Following {
     const end = await this.#watch.ended;
     this.#watch = undefined;
     if (this.#stop.signal.aborted) return undefined;
-    this.#log.warn("the watch of the cluster map ended", { controlPlane: address, code: end.code, reason: end.reason });
+    this.#log.warn("The watch of the cluster map ended", { controlPlane: address, code: end.code, reason: end.reason });
     if (end.code === undefined || !FINAL_CODES.has(end.code)) return undefined;
     return new Error(`Cannot follow the map at "${address}": ${end.reason}`, { cause: end.error });
   }
@@ -122,7 +122,7 @@ class Follow implements Following {
     const before = this.#held.position;
     this.#held = held;
     if (this.#failures > 0 || !before) {
-      this.#log.info("following the cluster map", { epoch: held.position.epoch, revision: held.position.revision });
+      this.#log.info("Following the cluster map", { epoch: held.position.epoch, revision: held.position.revision });
     }
     this.#failures = 0;
     // Positions of another epoch say nothing about this one.

@@ -94,7 +94,7 @@ async function persist<T>(
       if (signal.aborted) throw new Error(`Cannot ${what}: given up before a control plane answered`, { cause: error });
       if (code === undefined) throw error;
       if (FINAL_CODES.has(code)) throw new Error(`Cannot ${what}: ${details}`, { cause: error });
-      log.warn(`cannot ${what} yet`, { controlPlane: address, reason: details });
+      log.warn(`Cannot ${what} yet`, { controlPlane: address, reason: details });
     } finally {
       client.close();
     }

@@ -1,12 +1,12 @@
 /** HAProxy as a supervised master and worker: started, told, reloaded, started again when it dies, stopped. */
 import type { Log } from "../proto/log.ts";
-import type { Command } from "./command.ts";
+import type { Command } from "./worker_command.ts";
 import type { DataFolder } from "./data_folder.ts";
 import { CONFIG_FILE, MASTER_SOCKET } from "./print_egress.ts";
 import { processes } from "./haproxy_master.ts";
 import type { Files } from "./print.ts";
 import { sleep } from "../proto/sleep.ts";
-import { CommandSocket } from "./command_socket.ts";
+import { CommandSocket } from "./haproxy_socket.ts";
 import { command, deleteServers, requestsUnderWay, Unexpected, workerPid } from "./haproxy_worker.ts";
 
 /** Prints what shall run, for workers of a generation. */
@@ -179,6 +179,7 @@ export class Haproxy implements AsyncDisposable {
     for (let failures = 0; !this.#stop.signal.aborted; failures++) {
       try {
         await this.#spawn();
+        this.#log.info("HAProxy runs again", { workerPid: this.#workerPid });
         this.#options.onRestart?.();
         return;
       } catch (error) {

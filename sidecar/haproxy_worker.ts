@@ -1,8 +1,8 @@
 /** The commands of a transition, said to the worker that runs, each answer checked. */
-import { type Command, commandText, isDone, type RouteCommand, type ServerCommand } from "./command.ts";
+import { type Command, commandText, isDone, type RouteCommand, type ServerCommand } from "./worker_command.ts";
 import { ROUTES_FILE } from "./print_egress.ts";
 import { rowText } from "./print.ts";
-import { CommandSocket, MAX_COMMAND_BYTES } from "./command_socket.ts";
+import { CommandSocket, MAX_COMMAND_BYTES } from "./haproxy_socket.ts";
 import { joined, phrase, type Text, Word } from "./text.ts";
 
 /** The worker did not do what it was told: what it runs is not known any more. */

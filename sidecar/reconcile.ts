@@ -124,7 +124,7 @@ export class Reconciler {
         this.#change(snapshot.changed);
       }
     } catch (error) {
-      this.#log.error("the map is not followed any more", { reason: error });
+      this.#log.error("The map is not followed any more", { reason: error });
       throw error;
     }
   }
@@ -210,7 +210,7 @@ export class Reconciler {
       this.#filed = plan;
       // Whatever HAProxy has loaded up to now may be older than these files.
       this.#loads = this.#options.haproxy.loads;
-      this.#log.warn("the worker did not do what it was told: reloading", { reason: error });
+      this.#log.warn("The worker did not do what it was told: reloading", { reason: error });
       this.#lost = error.message;
       this.#wake.set();
       return false;
@@ -238,7 +238,7 @@ export class Reconciler {
       this.#wake.set();
       return false;
     }
-    this.#log.info("reloaded HAProxy", { reasons });
+    this.#log.info("Reloaded HAProxy", { reasons });
     this.#reloads.push({ at: new Date(), reasons });
     if (this.#reloads.length > RELOADS_KEPT) this.#reloads.shift();
     this.#wishes.prove();

@@ -3,7 +3,7 @@ import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import fc from "fast-check";
 import { Instance_Status, type Service, ServiceSchema } from "../proto/gen/portolan/v1/cluster_map_pb.ts";
 import { assign } from "./assign.ts";
-import { commandText } from "./command.ts";
+import { commandText } from "./worker_command.ts";
 import { diff } from "./diff.ts";
 import { TIMEOUTS } from "./print_egress.ts";
 import { EMPTY_PLAN, type Servers } from "./plan.ts";

@@ -6,7 +6,7 @@ import { ROUTES_FILE, TIMEOUTS } from "./print_egress.ts";
 import { EMPTY_PLAN, type HaproxyPlan } from "./plan.ts";
 import { print } from "./print.ts";
 import { simulate } from "./simulate.ts";
-import { CommandSocket } from "./command_socket.ts";
+import { CommandSocket } from "./haproxy_socket.ts";
 import { someWanted } from "./testing/arbitrary.ts";
 import { instance, service, wantedOf } from "./testing/maps.ts";
 import { startRig } from "./testing/rig.ts";

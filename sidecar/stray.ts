@@ -11,7 +11,7 @@ import { processes } from "./haproxy_master.ts";
 export async function endStray(data: DataFolder, log: Log): Promise<void> {
   const pid = await masterPid(data);
   if (pid !== undefined) {
-    log.warn("a HAProxy was left behind by a sidecar that was killed: stopping it", { pid });
+    log.warn("A HAProxy was left behind by a sidecar that was killed: stopping it", { pid });
     await signalByHaproxy(data, pid);
   }
   await data.removeSockets();

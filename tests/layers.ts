@@ -20,7 +20,7 @@ export const PURE: readonly string[] = [
   "sidecar/simulate.ts",
   "sidecar/shares.ts",
   "sidecar/service_problem.ts",
-  "sidecar/command.ts",
+  "sidecar/worker_command.ts",
   "sidecar/print_egress.ts",
   "sidecar/answers.ts",
   "sidecar/text.ts",

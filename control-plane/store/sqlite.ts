@@ -1,4 +1,7 @@
-/** The store in one SQLite file. Commits that arrive together share one transaction, so they share the wait for the disk. */
+/**
+ * The store in one SQLite file; `sqlite_file.ts` opens it so that a commit waits for the disk. Commits that arrive
+ * together share one transaction, so they share that wait.
+ */
 import type { DatabaseSync } from "node:sqlite";
 import { NO_REVISION, type Revision } from "../domain/names.ts";
 import { Feed, type FeedLimits } from "./feed.ts";
