@@ -28,7 +28,7 @@ Deno.test("endStray() ends a HAProxy that a killed sidecar left behind, and its 
     const said: string[] = [];
     await endStray(data, { ...SILENT, warn: (message, fields) => said.push(`${message} ${fields?.["pid"]}`) });
     await left.status;
-    assert.deepEqual(said, [`a HAProxy was left behind by a sidecar that was killed: stopping it ${left.pid}`]);
+    assert.deepEqual(said, [`A HAProxy was left behind by a sidecar that was killed: stopping it ${left.pid}`]);
     assert.deepEqual(
       [...Deno.readDirSync(path)].map(({ name }) => name).filter((name) => /sock|stopper/.test(name)),
       [],

@@ -71,8 +71,8 @@ function isName(text: string): boolean {
   return fine && text.length >= 1 && text.length <= 63 && letters[0] !== "-" && letters.at(-1) !== "-";
 }
 
-const isAlias = (text: string) =>
-  isName(text) && !(text.length > 1 && text[0] === "v" && !isNaN(Number(text.slice(1))));
+const isDigits = (text: string) => text.length > 0 && [...text].every((one) => one >= "0" && one <= "9");
+const isAlias = (text: string) => isName(text) && !(text[0] === "v" && isDigits(text.slice(1)));
 
 /** As in a path: letters that need not be escaped sometimes are. */
 function escaped(chance: Chance, name: string): string {
