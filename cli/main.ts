@@ -3,7 +3,7 @@ import { EXIT, type Exit, Failure, type Io } from "./command.ts";
 import { COMMANDS, LISTED } from "./commands.ts";
 import { nearest } from "./nearest.ts";
 import { table } from "./table.ts";
-import { VERSION } from "./version.ts";
+import { VERSION } from "../proto/version.ts";
 
 /** Runs one command to its end; never throws for what a user can do wrong. */
 export async function run([word, ...args]: readonly string[], io: Io): Promise<Exit> {

@@ -9,7 +9,7 @@ import { reach } from "./control_plane.ts";
 import { type Output, READ } from "./flags.ts";
 import { failureOf } from "./refusal.ts";
 import { stopSignal } from "./stop_signal.ts";
-import { VERSION } from "./version.ts";
+import { VERSION } from "../proto/version.ts";
 
 export const watch = command({
   name: "watch",

@@ -3,9 +3,8 @@ import { CommandSocket } from "./haproxy_socket.ts";
 
 export interface Processes {
   readonly master: number;
-  /** The workers of the newest configuration; those that were replaced and still have connections. */
+  /** The workers of the newest configuration, without those that were replaced and still have connections. */
   readonly workers: readonly number[];
-  readonly oldWorkers: readonly number[];
 }
 
 /** Process ids by `show proc`. Throws while no master listens, as for some ms during a reload. */
@@ -20,5 +19,5 @@ export async function processes(masterSocket: string): Promise<Processes> {
   }
   const master = found[""]?.[0];
   if (master === undefined) throw new Error("Cannot read the process id of HAProxy's master");
-  return { master, workers: found["# workers"] ?? [], oldWorkers: found["# old workers"] ?? [] };
+  return { master, workers: found["# workers"] ?? [] };
 }

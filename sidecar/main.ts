@@ -1,5 +1,6 @@
 /** The sidecar: follows the cluster map and keeps a local HAProxy in step with it. */
 import { Follower_Kind } from "../proto/gen/portolan/v1/discovery_pb.ts";
+import { VERSION } from "../proto/version.ts";
 import { createLog, type Log } from "../proto/log.ts";
 import { type Address, describeFlags, formatAddress } from "../proto/settings.ts";
 import { follow } from "../sdk-ts/follow.ts";
@@ -19,7 +20,7 @@ export async function runSidecar(settings: SidecarSettings, log: Log, signal: Ab
   await using following = follow({
     controlPlanes: settings.controlPlane,
     scope: { realm, services },
-    follower: { id: hostId, kind: Follower_Kind.SIDECAR, program: "portolan-sidecar/0", zone },
+    follower: { id: hostId, kind: Follower_Kind.SIDECAR, program: `portolan-sidecar/${VERSION}`, zone },
     log,
   });
   await using haproxy = new Haproxy({ data, log, onRestart: () => reconciler.poke() });
