@@ -1,6 +1,10 @@
 /** Forms of arguments that several commands take. Only the form is checked: what names may be is the server's to say. */
+import { status } from "@grpc/grpc-js";
 import { versionOfName } from "../proto/names.ts";
-import { EXIT, Failure } from "./command.ts";
+import type { Flags } from "../proto/settings.ts";
+import { EXIT, expectArgs, Failure } from "./command.ts";
+import { words } from "./flags.ts";
+import type { Hints } from "./refusal.ts";
 
 export interface InstanceName {
   readonly service: string;
@@ -14,9 +18,36 @@ export function instanceName(text: string): InstanceName {
   return { service, id };
 }
 
-/** `SERVICE` or `SERVICE/ID`; an empty id means the service itself, as on the wire. */
-export function serviceOrInstance(text: string): InstanceName {
-  return text.includes("/") ? instanceName(text) : { service: text, id: "" };
+/** What a switch is turned for, as on the wire: an empty id means the service itself. */
+export interface Target extends InstanceName {
+  readonly hostId: string;
+}
+
+/** A target in words, and what to do where there is none. */
+export interface TargetWords {
+  readonly named: string;
+  /** For the sentence about a failure. */
+  readonly quoted: string;
+  readonly hints: Hints;
+}
+
+/** Of commands that take {@link targetOf}. */
+export const TARGET = {
+  args: "(SERVICE[/ID] | --host H)",
+  flags: { host: { hint: "H", help: "All instances of this host", parse: words } } satisfies Flags,
+};
+
+/** `SERVICE`, `SERVICE/ID`, or all instances of a host. */
+export function targetOf(args: readonly string[], host: string): [Target, TargetWords] {
+  if (host) {
+    expectArgs(args, "either SERVICE[/ID] or --host, not both", 0);
+    const hints = { [status.NOT_FOUND]: "; ./portolan show SERVICE names the host of each instance" };
+    const named = `all instances of host "${host}"`;
+    return [{ service: "", id: "", hostId: host }, { named, quoted: named, hints }];
+  }
+  const [named = ""] = expectArgs(args, "SERVICE, SERVICE/ID, or --host H", 1);
+  const target = named.includes("/") ? instanceName(named) : { service: named, id: "" };
+  return [{ ...target, hostId: "" }, { named, quoted: `"${named}"`, hints: {} }];
 }
 
 /** `HOST:PORT`, an IPv6 address in brackets. */

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
-import { Instance_Status, ServiceSchema } from "../proto/gen/portolan/v1/cluster_map_pb.ts";
+import { Instance_Status, ServiceSchema, ServiceSpec_Protocol } from "../proto/gen/portolan/v1/cluster_map_pb.ts";
 import { changes } from "./changes.ts";
 
 type Init = MessageInitShape<typeof ServiceSchema>;
@@ -36,6 +36,32 @@ Deno.test("changes() of instances", () => {
     "instance a removed",
     "instance b added: h:1 v1 weight 100, disabled",
   ]);
+});
+
+Deno.test("changes() of what instances are beside their address", () => {
+  const before = { instances: [instance] };
+  const now = (more: object) => said(before, { instances: [{ ...instance, modified: 2n, ...more }] });
+  assert.deepEqual(now({ draining: true, held: true }), [
+    "instance a draining",
+    "instance a held: its lease ran out with many others",
+  ]);
+  assert.deepEqual(said({ instances: [{ ...instance, draining: true, held: true }] }, before), [
+    "instance a drains no more",
+    "instance a held no more",
+  ]);
+  const ttl = { seconds: 15n, nanos: 0 };
+  assert.deepEqual(now({ ttl }), ["instance a changed: h:1 v1 weight 100 → h:1 v1 weight 100 ttl 15s"]);
+  const status = Instance_Status.PASSING;
+  assert.deepEqual(said({}, { instances: [{ ...instance, ttl, draining: true, held: true, status }] }), [
+    "instance a added: h:1 v1 weight 100 ttl 15s, draining, held, passing",
+  ]);
+});
+
+Deno.test("changes() of a service's own fields", () => {
+  const spec = { protocol: ServiceSpec_Protocol.H2C, policy: { timeoutMs: 500 }, localPort: 5432 };
+  assert.deepEqual(said({}, { spec }), ["protocol H2C", "local port 5432", "policy timeoutMs=500"]);
+  assert.deepEqual(said({ spec }, { spec: {} }), ["protocol HTTP1", "local port none", "policy default"]);
+  assert.deepEqual(said({}, { spec: { protocol: ServiceSpec_Protocol.HTTP1, policy: {} } }), []);
 });
 
 Deno.test("changes() of aliases", () => {

@@ -1,4 +1,5 @@
 import { describeFlags, type Flags, loadSettings, type Settings } from "../proto/settings.ts";
+import type { Screen } from "./screen.ts";
 
 /** What a command ends with; scripts rely on it. */
 export const EXIT = { done: 0, refused: 1, usage: 2, unreachable: 3 } as const;
@@ -18,6 +19,10 @@ export interface Io {
   readonly out: (text: string) => void;
   /** Writes to standard error. */
   readonly err: (text: string) => void;
+  /** Whether standard error is a terminal: somebody sees what is said meanwhile. */
+  readonly lookedOn?: boolean;
+  /** Takes the terminal for itself; absent unless standard input and output are one. */
+  readonly openScreen?: () => Screen;
 }
 
 /** One command of the command line, whatever its flags are. */
@@ -26,6 +31,8 @@ export interface Command {
   /** For the list of commands. */
   readonly summary: string;
   readonly flags: Flags;
+  /** What the first argument can be where it is one of a few. */
+  readonly words: readonly string[];
   readonly help: string;
   readonly run: (args: readonly string[], io: Io) => Promise<Exit>;
 }
@@ -36,6 +43,7 @@ export interface CommandSpec<F extends Flags> {
   /** The arguments as `--help` shows them, between the command's name and its flags. */
   readonly args?: string;
   readonly about?: string;
+  readonly words?: readonly string[];
   readonly flags: F;
   readonly example: string;
   readonly run: (given: { settings: Settings<F>; args: readonly string[] }, io: Io) => Promise<Exit>;
@@ -43,7 +51,7 @@ export interface CommandSpec<F extends Flags> {
 
 /** Makes a command that reads its flags, answers `--help`, and reports wrong usage in the form that all share. */
 export function command<F extends Flags>(spec: CommandSpec<F>): Command {
-  const { name, summary, args = "", about, flags, example } = spec;
+  const { name, summary, args = "", about, words = [], flags, example } = spec;
   const usage = `Usage: ./portolan ${[name, args, "[flags]"].filter(Boolean).join(" ")}`;
   const help = `${summary}\n\n${usage}\n${about ? `\n${about}\n` : ""}\n${
     describeFlags({ ...flags, help: { hint: "", help: "This text", parse: () => undefined } })
@@ -52,6 +60,7 @@ export function command<F extends Flags>(spec: CommandSpec<F>): Command {
     name,
     summary,
     flags,
+    words,
     help,
     run(given, io) {
       const loaded = loadSettings(flags, { args: given, env: io.env });

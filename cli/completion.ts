@@ -1,11 +1,15 @@
 import { type Command, command, EXIT, expectArgs, Failure } from "./command.ts";
 
+/** What completion and help know of a command. */
+export type Listed = Pick<Command, "name" | "summary" | "flags" | "words">;
+
 /** A command that prints what a shell needs to complete the others. */
-export function completionOf(commands: () => readonly Pick<Command, "name" | "summary" | "flags">[]): Command {
+export function completionOf(commands: () => readonly Listed[]): Command {
   return command({
     name: "completion",
     summary: "Prints a script that completes commands and flags in your shell",
     args: "bash|zsh|fish",
+    words: Object.keys(SCRIPTS),
     flags: {},
     example: "source <(./portolan completion bash)",
     run({ args }, { out }) {
@@ -21,12 +25,14 @@ export function completionOf(commands: () => readonly Pick<Command, "name" | "su
 interface Entry {
   readonly name: string;
   readonly summary: string;
+  /** What can be its first argument. */
+  readonly words: readonly string[];
   readonly flags: readonly string[];
 }
 
-function entryOf({ name, summary, flags }: Pick<Command, "name" | "summary" | "flags">): Entry {
-  const words = Object.keys(flags).map((key) => "--" + key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`));
-  return { name, summary, flags: [...words, "--help"] };
+function entryOf({ name, summary, flags, words }: Listed): Entry {
+  const named = Object.keys(flags).map((key) => "--" + key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`));
+  return { name, summary, words, flags: [...named, "--help"] };
 }
 
 const SCRIPTS: Readonly<Record<string, (entries: readonly Entry[]) => string>> = { bash, zsh, fish };
@@ -38,7 +44,7 @@ function bash(entries: readonly Entry[]): string {
     words="${entries.map(({ name }) => name).join(" ")} --help --version"
   else
     case \${COMP_WORDS[1]} in
-${entries.map(({ name, flags }) => `      ${name}) words="${flags.join(" ")}" ;;`).join("\n")}
+${entries.map(({ name, words, flags }) => `      ${name}) words="${[...words, ...flags].join(" ")}" ;;`).join("\n")}
     esac
   fi
   COMPREPLY=($(compgen -W "$words" -- "\${COMP_WORDS[COMP_CWORD]}"))
@@ -59,7 +65,7 @@ ${entries.map(({ name, summary }) => `    ${quoted(`${name}:${summary}`)}`).join
     return
   fi
   case $words[2] in
-${entries.map(({ name, flags }) => `    ${name}) compadd -- ${flags.join(" ")} ;;`).join("\n")}
+${entries.map(({ name, words, flags }) => `    ${name}) compadd -- ${[...words, ...flags].join(" ")} ;;`).join("\n")}
   esac
   _files
 }
@@ -71,10 +77,11 @@ function fish(entries: readonly Entry[]): string {
   const names = entries.flatMap(({ name, summary }) => [
     `complete -c portolan -n __fish_use_subcommand -f -a ${name} -d ${quoted(summary)}`,
   ]);
-  const flags = entries.flatMap(({ name, flags }) =>
-    flags.map((flag) => `complete -c portolan -n '__fish_seen_subcommand_from ${name}' -l ${flag.slice(2)}`)
-  );
-  return [...names, ...flags].join("\n") + "\n";
+  const more = entries.flatMap(({ name, words, flags }) => {
+    const after = `complete -c portolan -n '__fish_seen_subcommand_from ${name}'`;
+    return [...words.map((word) => `${after} -a ${word}`), ...flags.map((flag) => `${after} -l ${flag.slice(2)}`)];
+  });
+  return [...names, ...more].join("\n") + "\n";
 }
 
 function quoted(text: string): string {

@@ -1,7 +1,7 @@
-import { serviceOrInstance } from "./arguments.ts";
-import { type Command, command, EXIT, expectArgs } from "./command.ts";
+import { TARGET, targetOf } from "./arguments.ts";
+import { type Command, command, EXIT } from "./command.ts";
 import { write } from "./control_plane.ts";
-import { WRITE } from "./flags.ts";
+import { WRITE_ONE, writeOptions } from "./flags.ts";
 import { wrote } from "./wrote.ts";
 
 export const enable = switching(true);
@@ -11,18 +11,22 @@ function switching(enabled: boolean): Command {
   const name = enabled ? "enable" : "disable";
   return command({
     name,
-    summary: enabled ? "Lets an instance or a service get calls again" : "Takes an instance or a service out of use",
-    args: "SERVICE[/ID]",
-    about: "It stays on the map either way.",
-    flags: WRITE,
+    summary: enabled
+      ? "Lets an instance, a service or all of a host get calls again"
+      : "Takes an instance, a service or all of a host out of use",
+    args: TARGET.args,
+    about: enabled ? "What drains, drains no more." : "It stays on the map. To let calls under way end first: drain.",
+    flags: { ...TARGET.flags, ...WRITE_ONE },
     example: `./portolan ${name} identity/127-0-0-1-8080`,
-    async run({ settings: { realm, reason, output, controlPlane }, args }, io) {
-      const [named = ""] = expectArgs(args, "SERVICE or SERVICE/ID", 1);
-      const { service, id } = serviceOrInstance(named);
-      const revision = await write(
+    async run({ settings, args }, io) {
+      const { realm, output, controlPlane, host } = settings;
+      const [target, { named, quoted, hints }] = targetOf(args, host);
+      const options = writeOptions(settings);
+      const { revision } = await write(
         controlPlane,
-        `${name} "${named}"`,
-        (registry, call) => registry.setEnabled({ realm, service, id, enabled, options: { reason } }, call),
+        `${name} ${quoted}`,
+        (registry, call) => registry.setEnabled({ realm, ...target, enabled, options }, call),
+        hints,
       );
       wrote(io, output, `${enabled ? "Enabled" : "Disabled"} ${named}`, revision);
       return EXIT.done;

@@ -1,5 +1,18 @@
 /** Flags that several commands share. */
-import { type Address, address, type Flag, type Flags, formatAddress, list, Problem, text } from "../proto/settings.ts";
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import type { DurationSchema, TimestampSchema } from "@bufbuild/protobuf/wkt";
+import type { WriteOptionsSchema } from "../proto/gen/portolan/v1/registry_pb.ts";
+import {
+  type Address,
+  address,
+  type Flag,
+  type Flags,
+  formatAddress,
+  list,
+  optional,
+  Problem,
+  text,
+} from "../proto/settings.ts";
 
 export type Output = "table" | "json";
 
@@ -30,10 +43,81 @@ const output: Flag<Output> = {
   parse: (value) => value === "json" || value === "table" ? value : new Problem("expected json or table"),
 };
 
-const reason: Flag<string> = { hint: "TEXT", help: "Why, for the history", parse: (value) => value ?? "" };
+/** Any text, or none. */
+export const words = (value: string | undefined): string => value ?? "";
+
+const reason: Flag<string> = { hint: "TEXT", help: "Why, for the history", parse: words };
+
+const operationId: Flag<string> = {
+  hint: "ID",
+  help: "Makes a repeat safe: what was done under this id is not done again",
+  parse: words,
+};
+
+const ifRevision: Flag<bigint | undefined> = {
+  hint: "N",
+  help: "Only if it was last changed at this revision; 0: only if it does not exist",
+  parse: optional(revision),
+};
+
+/** What a read is of: a revision, or a time. */
+export type At = { readonly atRevision: bigint } | { readonly atTime: MessageInitShape<typeof TimestampSchema> };
+
+/** Of commands that read the map as it was. */
+export const AT = {
+  at: {
+    hint: "REVISION|TIME",
+    help: "As it was then: a revision, or a time as in 2026-11-21T12:00:00Z",
+    parse: optional(pointInHistory),
+  },
+} satisfies Flags;
+
+/** Of commands that need the control plane's HTTP. */
+export const HTTP: Flag<Address> = {
+  hint: "HOST:PORT",
+  help: "The control plane's HTTP address",
+  env: "PORTOLAN_HTTP",
+  fallback: "127.0.0.1:7400",
+  parse: address,
+};
 
 /** Of every command that reads the map. */
 export const READ = { realm, output, controlPlane } satisfies Flags;
 
 /** Of every command that writes to it. */
-export const WRITE = { realm, reason, output, controlPlane } satisfies Flags;
+export const WRITE = { realm, reason, operationId, output, controlPlane } satisfies Flags;
+
+/** Of those that write one instance, service or alias. */
+export const WRITE_ONE = { ifRevision, ...WRITE } satisfies Flags;
+
+/** What the flags of a write say, as the contract has it. */
+export function writeOptions({ reason, operationId, ifRevision }: {
+  readonly reason: string;
+  readonly operationId: string;
+  readonly ifRevision?: bigint | undefined;
+}): MessageInitShape<typeof WriteOptionsSchema> {
+  return { reason, operationId, ...(ifRevision !== undefined && { expectedRevision: ifRevision }) };
+}
+
+/** A revision, 0 included. */
+export function revision(value: string | undefined): bigint | Problem {
+  return /^[0-9]{1,19}$/.test(value ?? "") ? BigInt(value ?? "") : new Problem("expected a revision, as in 42");
+}
+
+/** `15s` or `0.5s`. */
+export function duration(value: string | undefined): MessageInitShape<typeof DurationSchema> | Problem {
+  const [, seconds, fraction = ""] = /^([0-9]{1,9})(?:\.([0-9]{1,9}))?s$/.exec(value ?? "") ?? [];
+  if (seconds === undefined) return new Problem("expected seconds, as in 15s");
+  return { seconds: BigInt(seconds), nanos: Number(fraction.padEnd(9, "0")) };
+}
+
+function pointInHistory(value: string | undefined): At | Problem {
+  if (/^0*[1-9][0-9]{0,18}$/.test(value ?? "")) return { atRevision: BigInt(value ?? "") };
+  const ms = TIME.test(value ?? "") ? Date.parse(value ?? "") : NaN;
+  if (Number.isNaN(ms)) return new Problem("expected a revision from 1, or a time as in 2026-11-21T12:00:00Z");
+  const seconds = Math.floor(ms / 1000);
+  return { atTime: { seconds: BigInt(seconds), nanos: (ms - seconds * 1000) * 1_000_000 } };
+}
+
+// RFC 3339. Finer than ms is cut off, so that it is never later than what was said.
+const TIME = /^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?(?:[Zz]|[+-][0-9]{2}:[0-9]{2})$/;

@@ -2,7 +2,8 @@
 import { EXIT, type Exit, Failure, type Io } from "./command.ts";
 import { COMMANDS, LISTED } from "./commands.ts";
 import { nearest } from "./nearest.ts";
-import { table } from "./table.ts";
+import { openScreen } from "./screen.ts";
+import { oneLine, table } from "./table.ts";
 import { VERSION } from "../proto/version.ts";
 
 /** Runs one command to its end; never throws for what a user can do wrong. */
@@ -38,9 +39,6 @@ function unknown(word: string): string {
   return `Unknown command "${oneLine(word)}": ${near ? `did you mean ${near}?` : "./portolan --help lists them"}`;
 }
 
-// deno-lint-ignore no-control-regex -- texts from elsewhere must not move the cursor
-const oneLine = (text: string): string => text.replace(/[\x00-\x1f\x7f]+/g, " ");
-
 if (import.meta.main) {
   const utf8 = new TextEncoder();
   Deno.exit(
@@ -48,6 +46,8 @@ if (import.meta.main) {
       env: Deno.env.toObject(),
       out: (text) => writeAll(Deno.stdout, utf8.encode(text)),
       err: (text) => writeAll(Deno.stderr, utf8.encode(text)),
+      lookedOn: Deno.stderr.isTerminal(),
+      ...(Deno.stdin.isTerminal() && Deno.stdout.isTerminal() && { openScreen }),
     }),
   );
 }

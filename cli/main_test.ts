@@ -7,7 +7,8 @@ Deno.test("portolan lists its commands, the two servers included", async () => {
   assert.equal(exit, 0);
   for (
     const name of ["up", "test", "control-plane", "sidecar", "services", "show", "watch", "register", "deregister"]
-      .concat(["enable", "disable", "alias", "split", "completion"])
+      .concat(["enable", "disable", "drain", "alias", "split", "remove", "wait", "followers", "history", "top"])
+      .concat(["export", "import", "backup", "completion"])
   ) assert.match(out, new RegExp(`^  ${name} +[A-Z]`, "m"));
   assert.deepEqual(await run([]), { exit: 2, out: "", err: out });
 });
@@ -44,9 +45,27 @@ Deno.test("wrong flags and arguments are wrong usage, before anybody is asked", 
     [["register", "identity", "a:1", "--version", "two"], /--version "two": expected a whole number/],
     [["register", "identity", "a:1", "--metadata", "x"], /--metadata "x": expected KEY=VALUE/],
     [["register", "identity", "a:1", "--ttl", "soon"], /--ttl "soon": expected seconds/],
+    [["register", "identity", "a:1", "--keep", "--if-revision", "0"], /--if-revision: expected without --keep/],
     [["deregister", "identity"], /argument "identity": expected SERVICE\/ID/],
     [["disable", "a/b/c"], /argument "a\/b\/c": expected SERVICE\/ID/],
-    [["enable"], /expected SERVICE or SERVICE\/ID/],
+    [["enable"], /expected SERVICE, SERVICE\/ID, or --host H/],
+    [["drain", "identity", "--host", "h"], /unexpected argument "identity": expected either SERVICE\[\/ID\] or --host/],
+    [["deregister", "a/b", "--held"], /unexpected argument "a\/b": expected either SERVICE\/ID or --held/],
+    [["disable", "a", "--if-revision", "x"], /--if-revision "x": expected a revision/],
+    [["alias", "identity", "live", "v1", "--delete"], /unexpected argument "v1"/],
+    [["remove"], /expected SERVICE/],
+    [["services", "--at", "0"], /--at "0": expected a revision from 1, or a time/],
+    [["history", "a", "b"], /unexpected argument "b"/],
+    [["history", "--limit", "all"], /--limit "all": expected a whole number/],
+    [["wait", "7"], /unexpected argument "7": .* the revision is --revision N/],
+    [["wait", "--timeout", "1m"], /--timeout "1m": expected seconds/],
+    [["followers", "rack1"], /unexpected argument "rack1": expected forget ID/],
+    [["followers", "forget"], /expected forget ID/],
+    [["export"], /expected FILE, or - for standard output/],
+    [["import", "a", "b"], /unexpected argument "b"/],
+    [["backup"], /expected FILE/],
+    [["backup", "-"], /argument "-": expected FILE/],
+    [["top", "identity"], /unexpected argument "identity"/],
     [["alias", "identity", "live", "2"], /argument "2": expected a version, as in v42/],
     [["split", "identity", "v1=10000"], /expected two shares or more/],
     [["split", "identity", "v1=9000", "v0=1000"], /argument "v0=1000": expected a version and its share/],

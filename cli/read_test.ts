@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { status } from "@grpc/grpc-js";
-import { Instance_Status } from "../proto/gen/portolan/v1/cluster_map_pb.ts";
+import { Instance_Status, ServiceSpec_Protocol } from "../proto/gen/portolan/v1/cluster_map_pb.ts";
+import type { GetMapRequest } from "../proto/gen/portolan/v1/discovery_pb.ts";
 import { type Script, serveFake } from "../sdk-ts/testing/control_plane.ts";
 import { lines, run, spawn } from "./testing/run.ts";
 
@@ -17,9 +18,22 @@ const instance = (id: string, version: number, enabled = true) => ({
 const IDENTITY = {
   name: "identity",
   modified: 4n,
+  specModified: 2n,
   enabled: true,
-  instances: [instance("a", 1), instance("b", 2, false)],
-  aliases: [{ name: "live", route: { split: [{ version: 1, share: 9000 }, { version: 2, share: 1000 }] } }],
+  instances: [instance("a", 1), {
+    ...instance("b", 2, false),
+    modified: 4n,
+    draining: true,
+    held: true,
+    ttl: { seconds: 15n, nanos: 0 },
+    zone: "z",
+    hostId: "h",
+  }],
+  aliases: [{
+    name: "live",
+    modified: 3n,
+    route: { split: [{ version: 1, share: 9000 }, { version: 2, share: 1000 }] },
+  }],
 };
 const position = { epoch: 1n, revision: 5n };
 const MAP: Script = {
@@ -37,9 +51,9 @@ async function read(script: Script, ...args: string[]) {
 Deno.test("services prints an aligned table by name, or the contract's JSON", async () => {
   assert.equal(
     (await read(MAP, "services")).out,
-    `SERVICE   ENABLED  INSTANCES  VERSIONS  ALIASES
-identity  yes      1 of 2     v1 v2     live: v1=9000 v2=1000
-teams     no       0          -         -
+    `SERVICE   ENABLED  UP   HELD  DRAINING  VERSIONS  ALIASES
+identity  yes      1/2  1     1         v1 v2     live: v1=9000 v2=1000
+teams     no       0/0  -     -         -         -
 `,
   );
   const { position, services } = JSON.parse((await read(MAP, "services", "--output", "json")).out);
@@ -59,11 +73,47 @@ Deno.test("services says so when there are none", async () => {
 
 Deno.test("show prints a service with its aliases and instances", async () => {
   const { out } = await read(MAP, "show", "identity");
-  assert.match(out, /^service {3}identity\nenabled {3}yes\nrevision {2}4\n/);
-  assert.match(out, /^live {3}v1=9000 v2=1000$/m);
-  assert.match(out, /^b {9}\[::1\]:80 {2}v2 {7}100 {5}no {7}unknown {2}- {5}- {5}team=b$/m);
-  assert.match((await read(MAP, "show", "teams")).out, /^live {3}all enabled instances$[^]*^No instances$/m);
+  assert.equal(
+    out,
+    `service     identity
+enabled     yes
+revision    2 (with instances and aliases: 4)
+protocol    HTTP1
+check       TCP every 2s, rise 2, fall 3
+balancer    P2C
+limits      none
+local port  none
+policy      default
+
+ALIAS  LEADS TO         REVISION
+live   v1=9000 v2=1000  3
+
+INSTANCE  ADDRESS   VERSION  WEIGHT  ENABLED  STATUS                   TTL  ZONE  HOST  REVISION  METADATA
+a         [::1]:80  v1       100     yes      unknown                  -    -     -     0         team=a
+b         [::1]:80  v2       100     no       unknown, draining, held  15s  z     h     4         team=b
+`,
+  );
+  assert.match((await read(MAP, "show", "teams")).out, /^live +all enabled instances +-$[^]*^No instances$/m);
   assert.equal(JSON.parse((await read(MAP, "show", "identity", "--output", "json")).out).aliases[0].name, "live");
+});
+
+Deno.test("services and show ask for the map as it was", async () => {
+  const asked: GetMapRequest[] = [];
+  const script: Script = {
+    getMap: (request) => {
+      asked.push(request as GetMapRequest);
+      return [{ position, complete: true, last: true }];
+    },
+  };
+  assert.equal((await read(script, "services", "--at", "3")).out, 'No services in realm "local" then\n');
+  const { exit, err } = await read(script, "show", "identity", "--at", "2026-11-21T12:00:00Z");
+  assert.equal(exit, 1);
+  assert.match(
+    err,
+    /Cannot find service "identity" in realm "local": it did not exist then; .*history says since when/,
+  );
+  assert.equal(asked[0]?.atRevision, 3n);
+  assert.equal(asked[1]?.atTime?.seconds, BigInt(Date.UTC(2026, 10, 21, 12) / 1000));
 });
 
 Deno.test("watch prints what changes until it is interrupted", async () => {
@@ -75,6 +125,9 @@ Deno.test("watch prints what changes until it is interrupted", async () => {
       await heard.next();
       const changed = { ...IDENTITY, instances: [instance("a", 1, false)], aliases: [] };
       send(1, { position: { epoch: 1n, revision: 6n }, last: true, set: [changed], deleted: ["teams"] });
+      await heard.next();
+      const spec = { protocol: ServiceSpec_Protocol.H2C };
+      send(1, { position: { epoch: 2n, revision: 9n }, complete: true, last: true, set: [{ ...changed, spec }] });
       while (!(await heard.next()).done);
       ended.resolve();
     },
@@ -84,7 +137,7 @@ Deno.test("watch prints what changes until it is interrupted", async () => {
   const printed: string[] = [];
   for await (const line of lines(child.stdout)) {
     printed.push(line);
-    if (printed.length === 5) child.kill("SIGINT");
+    if (printed.length === 7) child.kill("SIGINT");
   }
   assert.deepEqual(printed, [
     'Following realm "local" from position 1.5: 2 services',
@@ -92,6 +145,8 @@ Deno.test("watch prints what changes until it is interrupted", async () => {
     "6  identity  instance b removed",
     "6  identity  alias live removed",
     "6  teams  removed",
+    "9  the map begins epoch 2: it was imported or restored",
+    "9  identity  protocol H2C",
   ]);
   assert.equal((await child.status).code, 0);
   assert.deepEqual(await Array.fromAsync(lines(child.stderr)), []);
@@ -124,7 +179,7 @@ Deno.test("watch prints JSON lines, and goes on through what is refused meanwhil
   }
   assert.deepEqual(printed, [
     { position: "1.5", realm: "local", services: ["teams"] },
-    { position: "1.6", service: "teams", change: "removed" },
+    { position: "1.6", realm: "local", service: "teams", change: "removed" },
   ]);
   assert.match((await Array.fromAsync(lines(child.stderr))).join("\n"), /not now, trying again$/);
   assert.equal((await child.status).code, 0);

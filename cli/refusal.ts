@@ -5,13 +5,16 @@ import { BadRequestSchema } from "../proto/gen/google/rpc/error_details_pb.ts";
 import { StatusSchema } from "../proto/gen/google/rpc/status_pb.ts";
 import { EXIT, type Exit, Failure } from "./command.ts";
 
+/** What to do about a code, where a command knows better than {@link failureOf}: the end of its sentence. */
+export type Hints = { readonly [code in status]?: string };
+
 /** What a call's end means for whoever gave the command; `what` follows "Cannot". */
-export function failureOf(error: unknown, what: string, address: string): Failure {
+export function failureOf(error: unknown, what: string, address: string, hints: Hints = {}): Failure {
   const { code, details } = error as Partial<ServiceError>;
   if (code === undefined) throw error;
   const said = violationsOf(error as ServiceError) ?? (details || `the control plane answered ${status[code]}`);
   const text = said.startsWith("Cannot ") ? said : `Cannot ${what}: ${said}`;
-  return new Failure(exitOf(code), text + hint(code, address), { cause: error });
+  return new Failure(exitOf(code), text + (hints[code] ?? hint(code, address)), { cause: error });
 }
 
 /** What is wrong with which field, out of the details that gRPC carries beside its sentence. */
@@ -21,13 +24,20 @@ function violationsOf({ metadata }: ServiceError): string | undefined {
   try {
     const violations = fromBinary(StatusSchema, bytes).details
       .flatMap((detail) => anyUnpack(detail, BadRequestSchema)?.fieldViolations ?? [])
-      .map(({ field, description }) => `${field}: ${description}`);
+      .map(({ field, description }) => `${FLAGS[field] ?? field}: ${description}`);
     return violations.length > 0 ? violations.join("; ") : undefined;
   } catch {
     // Whatever else these bytes are, the sentence beside them stands.
     return undefined;
   }
 }
+
+/** Fields that go by another name here. */
+const FLAGS: Readonly<Record<string, string>> = {
+  expectedRevision: "--if-revision",
+  operationId: "--operation-id",
+  leaseId: "--lease-id",
+};
 
 function exitOf(code: status): Exit {
   return code === status.UNAVAILABLE || code === status.DEADLINE_EXCEEDED ? EXIT.unreachable : EXIT.refused;

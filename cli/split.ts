@@ -2,12 +2,12 @@ import type { Flags } from "../proto/settings.ts";
 import { versionShare } from "./arguments.ts";
 import { command, EXIT, expectArgs, Failure } from "./command.ts";
 import { write } from "./control_plane.ts";
-import { WRITE } from "./flags.ts";
+import { words, WRITE_ONE, writeOptions } from "./flags.ts";
 import { wrote } from "./wrote.ts";
 
 const FLAGS = {
-  stickyHeader: { hint: "H", help: "Request header whose value keeps a caller on one version", parse: (v) => v ?? "" },
-  ...WRITE,
+  stickyHeader: { hint: "H", help: "Request header whose value keeps a caller on one version", parse: words },
+  ...WRITE_ONE,
 } satisfies Flags;
 
 export const split = command({
@@ -18,16 +18,18 @@ export const split = command({
     "Shares are in basis points and add up to 10000. Without an alias it is `live`, what callers get who name none.",
   flags: FLAGS,
   example: "./portolan split identity v1=9000 v2=1000 --sticky-header x-user",
-  async run({ settings: { realm, reason, output, controlPlane, stickyHeader }, args }, io) {
+  async run({ settings, args }, io) {
+    const { realm, output, controlPlane, stickyHeader } = settings;
     const names = args.filter((arg) => !arg.includes("="));
     const shares = args.filter((arg) => arg.includes("="));
     const [service = "", alias = "live"] = expectArgs(names, "SERVICE [ALIAS] and shares as in v41=9000", 1, 2);
     if (shares.length < 2) throw new Failure(EXIT.usage, "expected two shares or more, as in v41=9000 v42=1000");
     const route = { split: shares.map(versionShare), stickyHeader };
-    const revision = await write(
+    const options = writeOptions(settings);
+    const { revision } = await write(
       controlPlane,
       `split "${alias}" of "${service}"`,
-      (registry, call) => registry.putAlias({ realm, service, alias, route, options: { reason } }, call),
+      (registry, call) => registry.putAlias({ realm, service, alias, route, options }, call),
     );
     wrote(io, output, `${alias}.${service} leads to ${shares.join(" ")}`, revision);
     return EXIT.done;

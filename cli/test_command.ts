@@ -23,7 +23,8 @@ const AREAS: readonly Area[] = [
   { name: "types", args: ["check", "--frozen", ...ROOMS, "tests"] },
   { name: "generated", args: ["run", "-P=test", ...OFFLINE, "proto/generated.ts", "--check"] },
   { name: "units", args: [...TESTS, ...ROOMS], tests: true },
-  { name: "scenarios", args: [...TESTS, "tests"], tests: true },
+  { name: "scenarios", args: [...TESTS, "tests/layers_test.ts", "tests/lint", "tests/scenario"], tests: true },
+  { name: "faults", args: [...TESTS, "tests/faults"], tests: true },
 ];
 
 export const testCommand = command({

@@ -5,6 +5,10 @@ import { nearest } from "./nearest.ts";
 import { table } from "./table.ts";
 import { run } from "./testing/run.ts";
 
+Deno.test("table() lets no cell move the cursor or begin a line", () => {
+  assert.equal(table([["a\x1b[2J", "b\r\nc", "\u009b1m\u2028d"]]), "a [2J  b c   1m d\n");
+});
+
 Deno.test("table() aligns columns and leaves no space at the end of a line", () => {
   assert.equal(table([["A", "LONGER", "C"], ["wide é", "b", ""]]), "A       LONGER  C\nwide é  b\n");
 });
@@ -31,19 +35,25 @@ Deno.test("countJunit() adds up suites and leaves out what was skipped", () => {
 });
 
 Deno.test("completion knows every command and its flags, in each shell's own words", async () => {
-  const flags = { bash: "--sticky-header", zsh: "--sticky-header", fish: "-l sticky-header" };
-  for (const [shell, flag] of Object.entries(flags)) {
+  const words = {
+    bash: ["--sticky-header", "forget --realm"],
+    zsh: ["--sticky-header", "forget --realm"],
+    fish: ["-l sticky-header", "followers' -a forget"],
+  };
+  for (const [shell, known] of Object.entries(words)) {
     const { exit, out } = await run(["completion", shell]);
     assert.equal(exit, 0);
     for (const { name } of COMMANDS) assert.ok(out.includes(name), `${shell}: ${name}`);
-    assert.ok(out.includes(flag) && out.includes("control-plane"), shell);
+    for (const word of [...known, "control-plane", "if-revision"]) assert.ok(out.includes(word), `${shell}: ${word}`);
   }
 });
 
 Deno.test("bash takes the completion script, and completes with it", async () => {
   const { out } = await run(["completion", "bash"]);
   const ask = `${out}\nCOMP_WORDS=(portolan dis) COMP_CWORD=1; _portolan; echo "\${COMPREPLY[@]}"
-COMP_WORDS=(portolan split --st) COMP_CWORD=2; _portolan; echo "\${COMPREPLY[@]}"`;
+COMP_WORDS=(portolan split --st) COMP_CWORD=2; _portolan; echo "\${COMPREPLY[@]}"
+COMP_WORDS=(portolan followers f) COMP_CWORD=2; _portolan; echo "\${COMPREPLY[@]}"
+COMP_WORDS=(portolan import --f) COMP_CWORD=2; _portolan; echo "\${COMPREPLY[@]}"`;
   const { stdout } = await new Deno.Command("bash", { args: ["-euc", ask] }).output();
-  assert.equal(new TextDecoder().decode(stdout), "disable\n--sticky-header\n");
+  assert.equal(new TextDecoder().decode(stdout), "disable\n--sticky-header\nforget\n--force\n");
 });

@@ -1,4 +1,3 @@
-import type { Service } from "../proto/gen/portolan/v1/cluster_map_pb.ts";
 import { Follower_Kind } from "../proto/gen/portolan/v1/discovery_pb.ts";
 import type { Log } from "../proto/log.ts";
 import { formatPosition } from "../sdk-ts/fold.ts";
@@ -7,8 +6,10 @@ import { changes } from "./changes.ts";
 import { command, EXIT, type Io } from "./command.ts";
 import { reach } from "./control_plane.ts";
 import { type Output, READ } from "./flags.ts";
+import { count } from "./format.ts";
 import { failureOf } from "./refusal.ts";
 import { stopSignal } from "./stop_signal.ts";
+import { oneLine } from "./table.ts";
 import { VERSION } from "../proto/version.ts";
 
 export const watch = command({
@@ -21,13 +22,7 @@ export const watch = command({
   async run({ settings: { realm, output, controlPlane }, args }, io) {
     const address = await reach(controlPlane);
     const stop = stopSignal();
-    await using following = follow({
-      controlPlanes: [address, ...controlPlane.filter((one) => one !== address)],
-      scope: { realm, services: args },
-      // Who looks on needs no name: the control plane gives it one.
-      follower: { id: "", kind: Follower_Kind.TOOL, program: `portolan-cli/${VERSION}`, zone: "" },
-      log: logTo(io),
-    });
+    await using following = look(controlPlane, address, { realm, services: args }, logTo(io));
     const printing = print(following, realm, output, io);
     try {
       await Promise.race([stop.signalled, printing]);
@@ -40,35 +35,53 @@ export const watch = command({
   },
 });
 
+/** Follows the map as who looks on: no name is needed, the control plane gives it one. `first` was just reached. */
+export function look(
+  addresses: readonly string[],
+  first: string,
+  scope: { realm: string; services: readonly string[] },
+  log: Log,
+): Following {
+  return follow({
+    controlPlanes: [first, ...addresses.filter((one) => one !== first)],
+    scope,
+    follower: { id: "", kind: Follower_Kind.TOOL, program: `portolan-cli/${VERSION}`, zone: "" },
+    log,
+  });
+}
+
 async function print(following: Following, realm: string, output: Output, { out }: Io): Promise<void> {
-  let before: ReadonlyMap<string, Service> | undefined;
+  let before: Snapshot | undefined;
   for await (const snapshot of following) {
-    if (before) out(linesOf(before, snapshot, output));
+    if (before) out(linesOf(before, snapshot, realm, output));
     else out(startOf(snapshot, realm, output));
-    before = snapshot.services;
+    before = snapshot;
   }
 }
 
 function startOf({ position, services }: Snapshot, realm: string, output: Output): string {
   const at = formatPosition(position);
   if (output === "json") return JSON.stringify({ position: at, realm, services: [...services.keys()].sort() }) + "\n";
-  return `Following realm "${realm}" from position ${at}: ${services.size} ${
-    services.size === 1 ? "service" : "services"
-  }\n`;
+  return `Following realm "${realm}" from position ${at}: ${count(services.size, "service")}\n`;
 }
 
-function linesOf(before: ReadonlyMap<string, Service>, { position, services, changed }: Snapshot, output: Output) {
-  const lines = [...changed].sort().flatMap((name) => changes(name, before.get(name), services.get(name)));
-  return lines.map(({ service, what }) =>
-    output === "json"
-      ? JSON.stringify({ position: formatPosition(position), service, change: what }) + "\n"
-      : `${position.revision}  ${service}  ${what}\n`
-  ).join("");
+function linesOf(before: Snapshot, { position, services, changed }: Snapshot, realm: string, output: Output): string {
+  const at = formatPosition(position);
+  const lines = [...changed].sort().flatMap((name) => changes(name, before.services.get(name), services.get(name)));
+  const begun = output === "table" && position.epoch !== before.position.epoch
+    ? `${position.revision}  the map begins epoch ${position.epoch}: it was imported or restored\n`
+    : "";
+  return begun +
+    lines.map(({ service, what }) =>
+      output === "json"
+        ? JSON.stringify({ position: at, realm, service, change: what }) + "\n"
+        : `${position.revision}  ${service}  ${oneLine(what)}\n`
+    ).join("");
 }
 
 /** What goes wrong meanwhile, on standard error. */
 function logTo({ err }: Io): Log {
   const line: Log["warn"] = (message, fields) =>
-    err(`portolan watch: ${message}: ${fields?.["reason"]}, trying again\n`);
+    err(`portolan watch: ${message}: ${oneLine(`${fields?.["reason"]}`)}, trying again\n`);
   return { info() {}, warn: line, error: line };
 }

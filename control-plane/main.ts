@@ -1,14 +1,25 @@
 /** The control plane: wires store, hub, application and transports, and runs until it is told to stop. */
 import { join } from "node:path";
+import { CLOCK, type Clock } from "./app/clock.ts";
+import { startExpiry } from "./app/expiry.ts";
+import { Fleet } from "./app/fleet.ts";
+import { history } from "./app/history.ts";
+import { type MapObserver, openHub } from "./app/hub.ts";
+import { importRealm } from "./app/import.ts";
+import { Leases } from "./app/leases.ts";
 import { Operations } from "./app/operations.ts";
-import { Followers } from "./app/followers.ts";
-import { openHub } from "./app/hub.ts";
+import { Quota } from "./app/quota.ts";
+import { Reading } from "./app/reading.ts";
+import type { Telemetry } from "./app/telemetry.ts";
+import { startRetention } from "./app/retention.ts";
 import { type ControlPlaneSettings, FLAGS, loadControlPlaneSettings } from "./settings.ts";
 import { openMemoryStore } from "./store/memory.ts";
 import { openSqliteStore } from "./store/sqlite.ts";
 import type { Store } from "./store/store.ts";
 import { serveGrpc } from "./transport/grpc.ts";
 import { serveHttp } from "./transport/http.ts";
+import type { Ports } from "./transport/ports.ts";
+import { openTelemetry } from "./telemetry.ts";
 import { createLog, type Log } from "../proto/log.ts";
 import { type Address, describeFlags, formatAddress } from "../proto/settings.ts";
 
@@ -17,18 +28,59 @@ export interface ControlPlane extends AsyncDisposable {
   readonly grpc: Address;
 }
 
-/** Answers when everything is served. Disposing ends watches with UNAVAILABLE, lets writes finish, closes the store. */
-export async function startControlPlane(settings: ControlPlaneSettings, log: Log): Promise<ControlPlane> {
+/**
+ * Answers when everything is served. Disposing ends watches with UNAVAILABLE, lets writes finish, closes the store.
+ * `clock` is for tests that need another time.
+ */
+export async function startControlPlane(
+  settings: ControlPlaneSettings,
+  log: Log,
+  clock: Clock = CLOCK,
+): Promise<ControlPlane> {
   await using started = new AsyncDisposableStack();
-  const now = () => Date.now();
-  const store = started.use(openStore(settings));
-  const hub = started.use(await openHub({ store, log, now }));
-  const operations = new Operations(store, hub, log);
-  const ports = { operations, followers: new Followers(now), log };
+  const telemetry = started.use(await openTelemetry(Deno.env.toObject(), log));
+  const store = started.use(telemetry.measureCommits(openStore(settings)));
+  const leases = new Leases(clock);
+  const hub = started.use(await openHub({ store, log, now: clock.wall, observer: noticed(leases, telemetry) }));
+  const operations = new Operations({ store, hub, leases, clock, log, telemetry });
+  const reading = new Reading({ store, hub, operations, log });
+  const fleet = started.use(await Fleet.open({ store, hub, clock, log }));
+  started.use(startExpiry({ leases, operations, clock, log }));
+  started.use(startRetention({ store, hub, clock, log }));
+  telemetry.reads({
+    map: () => hub.current(),
+    watchers: () => hub.watchers,
+    owed: () => hub.owed,
+    leases: () => leases.size,
+  });
+  const ports: Ports = {
+    telemetry,
+    operations,
+    reading,
+    leases,
+    fleet,
+    history: (query) => history(store, query),
+    importRealm: (...how) => importRealm({ store, hub, operations, clock }, ...how),
+    ...(store.backup && { backup: (path: string) => store.backup!(path) }),
+    requests: new Quota(settings.maxRequests, "requests"),
+    watches: new Quota(settings.maxWatches, "watches"),
+    log,
+  };
   const grpc = started.use(await serveGrpc(ports, settings.grpc));
   const http = started.use(serveHttp(ports, settings.http));
   const running = started.move();
   return { http: http.address, grpc: grpc.address, [Symbol.asyncDispose]: () => running.disposeAsync() };
+}
+
+/** Leases see every move of the map, and telemetry when it was. */
+function noticed(leases: Leases, telemetry: Telemetry): MapObserver {
+  return {
+    reset: (map) => leases.reset(map),
+    take(before, changes) {
+      telemetry.moved();
+      leases.take(before, changes);
+    },
+  };
 }
 
 function openStore({ store, data }: ControlPlaneSettings): Store {

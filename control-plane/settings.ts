@@ -36,6 +36,20 @@ export const FLAGS = {
     parse: parseStore,
   },
   data: { hint: "DIR", help: "The data folder", env: "PORTOLAN_DATA", fallback: ".portolan", parse: text },
+  maxWatches: {
+    hint: "N",
+    help: "Watches and renewals that one address may have at once",
+    env: "PORTOLAN_MAX_WATCHES",
+    fallback: "10000",
+    parse: count,
+  },
+  maxRequests: {
+    hint: "N",
+    help: "Other requests that one address may have under way at once",
+    env: "PORTOLAN_MAX_REQUESTS",
+    fallback: "1000",
+    parse: count,
+  },
   insecure: {
     hint: "",
     help: "Serve addresses that other machines reach although nobody must show who they are",
@@ -60,6 +74,12 @@ export function loadControlPlaneSettings(sources: Sources) {
     );
   }
   return problems.length > 0 ? { kind: "problems" as const, problems } : loaded;
+}
+
+function count(value: string | undefined): number | Problem {
+  return /^[1-9][0-9]{0,6}$/.test(value ?? "")
+    ? Number(value)
+    : new Problem("expected a whole number from 1 to 9999999");
 }
 
 function parseStore(value: string | undefined): StoreChoice | Problem {

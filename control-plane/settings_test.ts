@@ -22,8 +22,14 @@ Deno.test("settings default to the embedded store and loopback", () => {
     grpc: { host: "127.0.0.1", port: 7401 },
     store: { kind: "sqlite" },
     data: ".portolan",
+    maxWatches: 10_000,
+    maxRequests: 1_000,
     insecure: false,
   });
+});
+
+Deno.test("settings refuse limits that are none", () => {
+  assert.deepEqual(problems(["--max-watches", "0", "--max-requests", "many"]).length, 2);
 });
 
 Deno.test("settings come from flags before the environment before the file", () => {

@@ -66,12 +66,19 @@ export interface CallOptions {
 /** Both ends of a streaming call, the request's one typed as what `create` takes. */
 export type Duplex<M extends Method> = grpc.ClientDuplexStream<MessageInitShape<M["input"]>, MessageShape<M["output"]>>;
 
+/** A call that takes many requests and answers once, when its stream was ended. */
+export interface Upload<M extends Method> {
+  readonly stream: grpc.ClientWritableStream<MessageInitShape<M["input"]>>;
+  readonly response: Promise<MessageShape<M["output"]>>;
+}
+
 type ClientMethod<M extends Method> = M["methodKind"] extends "unary"
   ? (request: MessageInitShape<M["input"]>, options?: CallOptions) => Promise<MessageShape<M["output"]>>
   : M["methodKind"] extends "server_streaming" ? (
       request: MessageInitShape<M["input"]>,
       options?: CallOptions,
     ) => grpc.ClientReadableStream<MessageShape<M["output"]>>
+  : M["methodKind"] extends "client_streaming" ? (options?: CallOptions) => Upload<M>
   : () => Duplex<M>;
 
 /** One function per method; failures are grpc-js's `ServiceError`. */
@@ -82,10 +89,13 @@ export type Client<S extends DescService> =
 /**
  * A client of one service at `address` (`host:port`).
  * Unary-only channels close when idle: a graceful GOAWAY on an idle connection can end a whole Deno process.
+ * No retries of grpc-js's own: on a connection that ended with its first bytes they would go on for ever, without a turn
+ * for anything else of the process.
  */
 export function createClient<S extends DescService>(service: S, address: string, options: grpc.ClientOptions = {}) {
   const raw = new grpc.Client(address, grpc.credentials.createInsecure(), {
     "grpc.client_idle_timeout_ms": 1000,
+    "grpc.enable_retries": 0,
     ...options,
   });
   const methods = service.methods.map((method) => [method.localName, clientMethod(raw, method)]);
@@ -120,6 +130,20 @@ function clientMethod(raw: grpc.Client, method: DescMethod): unknown {
       const call = raw.makeServerStreamRequest(path, serialize, responseDeserialize, request, deadline(options));
       call.once("close", cancelOn(options.signal, call));
       return call;
+    };
+  }
+  if (method.methodKind === "client_streaming") {
+    return (options: CallOptions = {}) => {
+      const { promise, resolve, reject } = Promise.withResolvers<unknown>();
+      const stream = raw.makeClientStreamRequest(
+        path,
+        serialize,
+        responseDeserialize,
+        new grpc.Metadata(),
+        deadline(options),
+        (error, response) => error ? reject(error) : resolve(response),
+      );
+      return { stream, response: promise.finally(cancelOn(options.signal, stream)) };
     };
   }
   if (method.methodKind === "bidi_streaming") {

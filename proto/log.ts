@@ -8,11 +8,14 @@ export interface Log {
   error(message: string, fields?: Fields): void;
 }
 
-/** Logs as `program`; `write` gets each line with its end (standard error unless told otherwise). */
-export function createLog(program: string, write: (line: string) => void = toStandardError): Log {
-  const line = (level: string) => (message: string, fields: Fields = {}) =>
-    write(toLine({ time: new Date().toISOString(), level, program, message }, fields));
-  return { info: line("info"), warn: line("warn"), error: line("error") };
+/** Takes a line with its end; an `urgent` one before anything else happens. */
+export type WriteLine = (line: string, urgent: boolean) => void;
+
+/** Logs as `program`, to standard error unless told otherwise. */
+export function createLog(program: string, write: WriteLine = toStandardError): Log {
+  const line = (level: string, urgent = false) => (message: string, fields: Fields = {}) =>
+    write(toLine({ time: new Date().toISOString(), level, program, message }, fields), urgent);
+  return { info: line("info"), warn: line("warn"), error: line("error", true) };
 }
 
 /** For tests and for programs that bring their own log. */
@@ -40,6 +43,30 @@ function plain(_key: string, value: unknown): unknown {
 
 const utf8 = new TextEncoder();
 
-function toStandardError(line: string): void {
-  Deno.stderr.writeSync(utf8.encode(line));
+// Beyond this, in characters, a turn of the event loop that never ends would only cost memory.
+const MOST_GATHERED = 64 * 1024;
+
+let gathered = "";
+let flushesAtExit = false;
+
+/** The lines of one turn of the event loop are one write: a write costs more than making its lines. */
+function toStandardError(line: string, urgent: boolean): void {
+  if (gathered === "") setImmediate(flush);
+  gathered += line;
+  if (urgent || gathered.length > MOST_GATHERED) flush();
+  if (flushesAtExit) return;
+  flushesAtExit = true;
+  // The end of the program, and what brings it about when nobody catches it.
+  for (const event of ["unload", "error", "unhandledrejection"]) globalThis.addEventListener(event, flush);
+}
+
+/** Nothing where standard error takes no more: a log that ends its program would be worse. */
+function flush(): void {
+  const bytes = utf8.encode(gathered);
+  gathered = "";
+  try {
+    for (let from = 0; from < bytes.length;) from += Deno.stderr.writeSync(bytes.subarray(from));
+  } catch {
+    // Who was to read it has gone, or the disk is full.
+  }
 }

@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
+import { fileURLToPath } from "node:url";
 import fc from "fast-check";
 import { createLog } from "./log.ts";
 
@@ -74,6 +76,92 @@ Deno.test("createLog() keeps its own fields from being replaced", () => {
   assert.deepEqual([level, program, message], ["info", "program", "True"]);
   assert.notEqual(time, "never");
 });
+
+Deno.test("createLog() writes the lines of one turn of the event loop at once, an error before anything else", async () => {
+  const log = createLog("program");
+  using standardError = replaceStandardError();
+  log.info("one");
+  log.warn("two");
+  assert.deepEqual(standardError.writes(), []);
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.deepEqual(standardError.writes(), ["one two"]);
+  log.info("three");
+  log.error("four");
+  assert.deepEqual(standardError.writes(), ["one two", "three four"]);
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.deepEqual(standardError.writes(), ["one two", "three four"]);
+  // A turn that never ends.
+  const long = "x".repeat(10_000);
+  for (let i = 0; i < 8; i++) log.info(long);
+  assert.equal(standardError.writes().length, 3);
+  await new Promise((resolve) => setImmediate(resolve));
+});
+
+Deno.test("createLog() writes all of a line that standard error takes in pieces, and does without one that it refuses", () => {
+  const log = createLog("program");
+  {
+    using standardError = replaceStandardError((bytes) => Math.min(bytes.length, 7));
+    log.error("é and more");
+    assert.deepEqual(standardError.messages(), ["é and more"]);
+  }
+  using standardError = replaceStandardError(() => {
+    throw new Deno.errors.BrokenPipe();
+  });
+  log.error("nobody reads");
+  assert.deepEqual(standardError.messages(), []);
+});
+
+Deno.test("createLog() loses no line however its program ends", async () => {
+  const say = 'log.info("last words");';
+  const ends: [string, number][] = [
+    [`${say} Deno.exit(3)`, 3],
+    [`${say} (await import("node:process")).exit(3)`, 3],
+    [`${say} throw new Error("not caught")`, 1],
+    [`setTimeout(() => { ${say} throw new Error("not caught"); })`, 1],
+    [`setTimeout(() => { ${say} Promise.reject(new Error("not caught")); })`, 1],
+    [say, 0],
+  ];
+  const outputs = ends.map(async ([program, code]) => {
+    const ended = await run(program);
+    assert.equal(ended.code, code, program);
+    assert.match(ended.stderr, /^\{[^\n]*"message":"last words"\}\n/, program);
+  });
+  outputs.push(
+    run(`log.info("before"); log.error("killed"); Deno.kill(Deno.pid, "SIGKILL")`).then(({ stderr }) =>
+      assert.match(stderr, /"before"\}\n.*"killed"\}\n$/)
+    ),
+  );
+  await Promise.all(outputs);
+});
+
+/** A program of its own that logs. */
+async function run(program: string) {
+  const log = `import { createLog } from "./proto/log.ts"; const log = createLog("program");`;
+  const { code, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["eval", "--quiet", "--cached-only", "--frozen", "--ext=ts", `${log} ${program}`],
+    cwd: fileURLToPath(new URL("../", import.meta.url)),
+    stdin: "null",
+  }).output();
+  return { code, stderr: new TextDecoder().decode(stderr) };
+}
+
+/** Standard error until it is disposed: `take` says how many of the bytes it takes. */
+function replaceStandardError(take = (bytes: Uint8Array) => bytes.length) {
+  const real = Deno.stderr.writeSync;
+  const writes: Uint8Array[] = [];
+  Deno.stderr.writeSync = (bytes) => {
+    const taken = take(bytes);
+    writes.push(bytes.slice(0, taken));
+    return taken;
+  };
+  const text = (...bytes: Uint8Array[]) => Buffer.concat(bytes).toString();
+  const messages = (lines: string) => lines.split("\n").filter(Boolean).map((line) => JSON.parse(line).message);
+  return {
+    writes: () => writes.map((bytes) => messages(text(bytes)).join(" ")),
+    messages: () => messages(text(...writes)),
+    [Symbol.dispose]: () => void (Deno.stderr.writeSync = real),
+  };
+}
 
 function collect() {
   const lines: string[] = [];

@@ -1,12 +1,16 @@
 import type { Position, Service } from "../proto/gen/portolan/v1/cluster_map_pb.ts";
-import type { Follower_Kind } from "../proto/gen/portolan/v1/discovery_pb.ts";
+import { Follower_Kind } from "../proto/gen/portolan/v1/discovery_pb.ts";
 import { type Log, SILENT } from "../proto/log.ts";
 import { FINAL_CODES, type Ports, REAL, reconnectDelay } from "./backoff.ts";
 import { type Held, type HeldAt, NOTHING, samePosition } from "./fold.ts";
+import { keep, KEEP_MS, type Kept, NOTHING_KEPT, routed, type Step } from "./keep.ts";
 import { Newest } from "./newest.ts";
 import { type AppliedReport, openWatch, type Watch } from "./watch.ts";
 
-/** The map in a scope, whole, at one position. */
+/**
+ * The map in a scope, whole, at one position. For those who route it goes on with what a new epoch lacks (a store that
+ * was restored or wiped): for 5 minutes, as instances of status UNKNOWN, while registrars come back.
+ */
 export interface Snapshot {
   readonly position: Position;
   readonly services: ReadonlyMap<string, Service>;
@@ -22,6 +26,8 @@ export interface Snapshot {
 export interface Following extends AsyncDisposable, AsyncIterable<Snapshot> {
   /** Says that nothing is routed any more but by the map at `position`; `refused` names what could not be used. */
   applied(position: Position, refused?: readonly { service: string; reason: string }[]): void;
+  /** Ends it for good: says goodbye, so that nobody waits for this follower any more. */
+  leave(): Promise<void>;
   /** Whether a control plane answers; the snapshots stay good while none does. */
   readonly connected: boolean;
 }
@@ -41,6 +47,10 @@ export function follow(options: FollowOptions, ports: Ports = REAL): Following {
   return new Follow(options, ports);
 }
 
+/** Who leaves does not wait longer than this for a control plane to hear of it. */
+const GOODBYE_MS = 2_000;
+const ROUTES: ReadonlySet<Follower_Kind> = new Set([Follower_Kind.SIDECAR, Follower_Kind.SDK]);
+
 class Follow implements Following {
   readonly #options: FollowOptions;
   readonly #ports: Ports;
@@ -49,6 +59,8 @@ class Follow implements Following {
   readonly #stop = new AbortController();
   readonly #ended: Promise<void>;
   #held: Held = NOTHING;
+  #kept: Kept = NOTHING_KEPT;
+  #leaving = false;
   #applied: AppliedReport | undefined;
   #watch: Watch | undefined;
   #failures = 0;
@@ -73,19 +85,33 @@ class Follow implements Following {
     return this.#snapshots[Symbol.asyncIterator]();
   }
 
+  async leave(): Promise<void> {
+    this.#leaving = true;
+    const heard = new AbortController();
+    this.#watch?.goodbye();
+    this.#watch?.ended.then(() => heard.abort());
+    if (this.#watch) await this.#ports.sleep(GOODBYE_MS, heard.signal);
+    if (!heard.signal.aborted) this.#log.warn("Nobody hears the goodbye: this follower stays on the roster");
+    await this[Symbol.asyncDispose]();
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stop.abort();
     this.#snapshots.end();
     await this.#ended;
   }
 
+  get #over(): boolean {
+    return this.#leaving || this.#stop.signal.aborted;
+  }
+
   async #run(): Promise<void> {
     const { controlPlanes } = this.#options;
     let refusals = 0;
-    for (let turn = 0; !this.#stop.signal.aborted; turn++) {
+    for (let turn = 0; !this.#over; turn++) {
       const address = controlPlanes[turn % controlPlanes.length] as string;
       const final = await this.#watchOnce(address, turn + 1);
-      if (this.#stop.signal.aborted) return;
+      if (this.#over) return;
       refusals = final ? refusals + 1 : 0;
       // Who holds a map goes on with it, and goes on asking: what refuses now may be mended.
       if (final && !this.#held.position && refusals >= controlPlanes.length) return this.#snapshots.fail(final);
@@ -112,23 +138,51 @@ class Follow implements Following {
     if (this.#applied) this.#watch.applied(this.#applied);
     const end = await this.#watch.ended;
     this.#watch = undefined;
-    if (this.#stop.signal.aborted) return undefined;
+    if (this.#over) return undefined;
     this.#log.warn("The watch of the cluster map ended", { controlPlane: address, code: end.code, reason: end.reason });
     if (end.code === undefined || !FINAL_CODES.has(end.code)) return undefined;
     return new Error(`Cannot follow the map at "${address}": ${end.reason}`, { cause: end.error });
   }
 
   #hold(held: HeldAt, changed: ReadonlySet<string>): void {
-    const before = this.#held.position;
+    const before = this.#held;
     this.#held = held;
-    if (this.#failures > 0 || !before) {
+    if (this.#failures > 0 || !before.position) {
       this.#log.info("Following the cluster map", { epoch: held.position.epoch, revision: held.position.revision });
     }
     this.#failures = 0;
     // Positions of another epoch say nothing about this one.
     if (this.#applied?.position.epoch !== held.position.epoch) this.#applied = undefined;
-    if (changed.size === 0 && samePosition(before, held.position)) return;
-    this.#snapshots.put({ position: held.position, services: held.services, changed });
+    this.#keep({ before, after: held, changed });
+    if (changed.size === 0 && samePosition(before.position, held.position)) return;
+    this.#put(held.position, changed);
+  }
+
+  /** Those who look on are shown what is there; those who route lose nobody by a new epoch. */
+  #keep(step: Step): void {
+    if (!ROUTES.has(this.#options.follower.kind)) return;
+    const { until } = this.#kept;
+    this.#kept = keep(this.#kept, step, this.#ports.now());
+    if (this.#kept.until !== until) void this.#forget(this.#kept);
+  }
+
+  async #forget({ until, services }: Kept): Promise<void> {
+    if (services.size > 0) {
+      this.#log.warn("A new epoch lacks instances: keeping them for 5 minutes", { services: services.size });
+    }
+    await this.#ports.sleep(KEEP_MS, this.#stop.signal);
+    const { position } = this.#held;
+    // A newer epoch keeps them for longer.
+    if (this.#stop.signal.aborted || this.#kept.until !== until || !position) return;
+    const changed = new Set(this.#kept.services.keys());
+    this.#kept = NOTHING_KEPT;
+    if (changed.size === 0) return;
+    this.#log.warn("Instances did not come back: forgetting them", { services: changed.size });
+    this.#put(position, changed);
+  }
+
+  #put(position: Position, changed: ReadonlySet<string>): void {
+    this.#snapshots.put({ position, services: routed(this.#held.services, this.#kept), changed });
   }
 }
 

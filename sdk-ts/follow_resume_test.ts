@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { status } from "@grpc/grpc-js";
 import fc from "fast-check";
 import { Follower_Kind, type WatchRequest } from "../proto/gen/portolan/v1/discovery_pb.ts";
+import { REAL } from "./backoff.ts";
 import { follow } from "./follow.ts";
 import { serveFake, type Session } from "./testing/control_plane.ts";
 
@@ -47,7 +48,7 @@ async function run(course: Course): Promise<void> {
     controlPlanes: [server.address],
     scope: { realm: "local", services: [] },
     follower: { id: "here", kind: Follower_Kind.TOOL, program: "test/1", zone: "" },
-  }, { random: () => 0, sleep: () => Promise.resolve() });
+  }, { ...REAL, random: () => 0, sleep: () => Promise.resolve() });
 
   let before = new Map<string, bigint>();
   for await (const { position, services, changed } of follower) {

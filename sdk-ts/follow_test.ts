@@ -1,45 +1,17 @@
 import assert from "node:assert/strict";
 import { status } from "@grpc/grpc-js";
-import { Follower_Kind, type WatchRequest } from "../proto/gen/portolan/v1/discovery_pb.ts";
+import { Follower_Kind } from "../proto/gen/portolan/v1/discovery_pb.ts";
 import type { Fields, Log } from "../proto/log.ts";
 import { type Ports, REAL } from "./backoff.ts";
-import { follow, type Following, type FollowOptions, type Snapshot } from "./follow.ts";
-import { serveFake, type Session } from "./testing/control_plane.ts";
+import { follow, type Following, type FollowOptions } from "./follow.ts";
+import { serveFake } from "./testing/control_plane.ts";
+import { at, hear, next, sessions } from "./testing/sessions.ts";
 
 const FOLLOWER = { id: "here", kind: Follower_Kind.TOOL, program: "test/1", zone: "" };
 const SOON: Ports = { ...REAL, sleep: () => new Promise((resolve) => setTimeout(resolve, 1)) };
 
 function following(controlPlanes: readonly string[], more: Partial<FollowOptions> = {}): Following {
   return follow({ controlPlanes, scope: { realm: "local", services: [] }, follower: FOLLOWER, ...more }, SOON);
-}
-
-/** The next message of a session, which must be of this kind. */
-async function hear<K extends string>({ heard }: Session, kind: K) {
-  const { value } = await heard.next();
-  const message = value as WatchRequest["message"];
-  assert.equal(message.case, kind);
-  return message.value as Extract<WatchRequest["message"], { case: K }>["value"];
-}
-
-async function next(snapshots: AsyncIterator<Snapshot>): Promise<Snapshot> {
-  const { value, done } = await snapshots.next();
-  assert.equal(done, false);
-  return value;
-}
-
-const at = (epoch: bigint, revision: bigint) => ({ position: { epoch, revision }, last: true });
-
-/** Sessions in the order in which followers come; each test plays its part in them. */
-function sessions() {
-  const waiting: Session[] = [];
-  let wake = () => {};
-  return {
-    watch: (session: Session) => (waiting.push(session), wake()),
-    async next(): Promise<Session> {
-      while (waiting.length === 0) await new Promise<void>((resolve) => wake = resolve);
-      return waiting.shift() as Session;
-    },
-  };
 }
 
 Deno.test("follow() folds parts at the last one, says received, and applied when told", async () => {

@@ -1,8 +1,12 @@
-import { type ServiceError, status } from "@grpc/grpc-js";
-import { RegistryService } from "../proto/gen/portolan/v1/registry_pb.ts";
-import { type Client, createClient } from "../proto/grpc.ts";
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { type Duration, durationMs } from "@bufbuild/protobuf/wkt";
+import { type ServiceError, status as code } from "@grpc/grpc-js";
+import { Instance_Status } from "../proto/gen/portolan/v1/cluster_map_pb.ts";
+import type { RegisterRequestSchema } from "../proto/gen/portolan/v1/registry_pb.ts";
 import { type Log, SILENT } from "../proto/log.ts";
-import { FINAL_CODES, type Ports, REAL, reconnectDelay } from "./backoff.ts";
+import { type Ports, REAL } from "./backoff.ts";
+import { Lease, type Tenant } from "./lease.ts";
+import { ControlPlanes, persist, type Write } from "./persist.ts";
 
 export interface RegisterOptions {
   /** `host:port` of each; tried in turn. */
@@ -21,6 +25,8 @@ export interface RegisterOptions {
     readonly zone?: string;
     readonly hostId?: string;
     readonly metadata?: Readonly<Record<string, string>>;
+    /** How long it stays without a sign of life, as `durationFromMs(15_000)`; without one it stays for good. */
+    readonly ttl?: Duration;
   };
   /** For people. */
   readonly reason?: string;
@@ -29,80 +35,157 @@ export interface RegisterOptions {
   readonly signal?: AbortSignal;
 }
 
+/** What is observed of an instance. */
+export type ObservedStatus = "passing" | "failing" | "unknown";
+
 /** An instance on the map, until disposed: then it is deregistered, or an error says that it could not be. */
 export interface Registration extends AsyncDisposable {
   /** Since when the map holds it. */
   readonly revision: bigint;
+  /** Whether the map holds it, as far as is known here. What was lost is registered again. */
+  readonly alive: boolean;
+  /** Is said with the next beat; a permanent instance has none, and this throws. */
+  report(status: ObservedStatus): void;
 }
 
-// Registering twice is registering once, so whatever may be the connection's fault is tried again.
-const TRY_MS = 5_000;
 /** Who shuts down does not wait longer than this for a control plane that is gone. */
 const FAREWELL_MS = 5_000;
 
-/** Puts a permanent instance on the map. Tries until a control plane answers or the signal ends it; throws a refusal. */
+/**
+ * Puts an instance on the map. Tries until a control plane answers or the signal ends it; throws a refusal. With a ttl
+ * the instance is kept there by beats, over one stream and under one lease for all of a process that are as long-lived.
+ */
 export async function register(options: RegisterOptions, ports: Ports = REAL): Promise<Registration> {
-  const { realm, service, id, instance, reason = "", signal = new AbortController().signal } = options;
-  const name = `${service}/${id}`;
-  const request = {
-    realm,
-    service,
-    id,
-    instance: { ...instance, metadata: { ...instance.metadata } },
-    options: { reason },
-  };
-  let givenUp = false;
-  const leave = async () => {
-    const farewell = AbortSignal.timeout(FAREWELL_MS);
-    await persist(options, ports, farewell, `deregister "${name}"`, async (client, call) => {
-      await client.deregister({ realm, service, id, options: { reason } }, call).catch(unlessGone);
-    });
-  };
-  const arrive = persist(options, ports, signal, `register "${name}"`, (client, call) => {
-    return client.register(request, call).finally(() => givenUp = signal.aborted);
-  });
-  const { revision } = await arrive.catch(async (error) => {
-    // An attempt that was given up may have been done; nobody would be there to undo it later.
-    if (givenUp) await leave().catch(() => {});
-    throw error;
-  });
-  let left: Promise<void> | undefined;
-  return { revision, [Symbol.asyncDispose]: () => left ??= leave() };
+  const registration = new Registered(options, ports);
+  await registration.arrive();
+  return registration;
 }
 
-type Attempt<T> = (
-  client: Client<typeof RegistryService>,
-  call: { timeoutMs: number; signal: AbortSignal },
-) => Promise<T>;
+class Registered implements Registration, Tenant {
+  readonly realm: string;
+  readonly service: string;
+  readonly id: string;
+  revision = 0n;
+  status: Instance_Status | undefined;
+  readonly #options: RegisterOptions;
+  readonly #ports: Ports;
+  readonly #name: string;
+  readonly #log: Log;
+  readonly #lease: Lease | undefined;
+  readonly #controlPlanes: ControlPlanes;
+  readonly #leaving = new AbortController();
+  /** An attempt was under way when it was given up. */
+  #cutShort = false;
+  #returning: Promise<void> | undefined;
+  #left: Promise<void> | undefined;
 
-async function persist<T>(
-  { controlPlanes, log = SILENT }: RegisterOptions,
-  { random, sleep }: Ports,
-  signal: AbortSignal,
-  what: string,
-  attempt: Attempt<T>,
-): Promise<T> {
-  for (let turn = 0;; turn++) {
-    const address = controlPlanes[turn % controlPlanes.length];
-    if (address === undefined) throw new TypeError(`Cannot ${what}: no control plane is named`);
-    const client = createClient(RegistryService, address, { "grpc.use_local_subchannel_pool": 1 });
+  constructor(options: RegisterOptions, ports: Ports) {
+    const { realm, service, id, controlPlanes, instance: { ttl }, log = SILENT } = options;
+    this.realm = realm;
+    this.service = service;
+    this.id = id;
+    this.#options = options;
+    this.#ports = ports;
+    this.#name = `${service}/${id}`;
+    this.#log = log;
+    if (controlPlanes.length === 0) throw new TypeError(`Cannot register "${this.#name}": no control plane is named`);
+    this.#lease = ttl && Lease.join(this, { controlPlanes, ttlMs: durationMs(ttl), log }, ports);
+    this.#controlPlanes = this.#lease?.controlPlanes ?? new ControlPlanes(controlPlanes);
+  }
+
+  get alive(): boolean {
+    return this.#lease?.holds(this) ?? true;
+  }
+
+  report(status: ObservedStatus): void {
+    if (!this.#lease) throw new TypeError(`Cannot report "${this.#name}" as ${status}: it is registered for good`);
+    this.status = STATUSES[status];
+  }
+
+  async arrive(): Promise<void> {
     try {
-      signal.throwIfAborted();
-      return await attempt(client, { timeoutMs: TRY_MS, signal });
+      await this.#register(this.#options.signal ?? this.#leaving.signal);
     } catch (error) {
-      const { code, details } = error as Partial<ServiceError>;
-      if (signal.aborted) throw new Error(`Cannot ${what}: given up before a control plane answered`, { cause: error });
-      if (code === undefined) throw error;
-      if (FINAL_CODES.has(code)) throw new Error(`Cannot ${what}: ${details}`, { cause: error });
-      log.warn(`Cannot ${what} yet`, { controlPlane: address, reason: details });
-    } finally {
-      client.close();
+      // An attempt that was given up may have been done; nobody would be there to undo it later.
+      if (this.#cutShort) await this.#leave().catch(() => {});
+      else await this.#lease?.leave(this);
+      throw error;
     }
-    await sleep(reconnectDelay(turn + 1, random), signal);
+  }
+
+  again(): void {
+    if (!this.#leaving.signal.aborted) this.#returning = this.#return();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#left ??= this.#leave();
+  }
+
+  async #return(): Promise<void> {
+    try {
+      await this.#register(this.#leaving.signal, { despiteRefusals: true });
+      this.#log.info("Registered again", { realm: this.realm, instance: this.#name, revision: this.revision });
+    } catch (error) {
+      if (!this.#leaving.signal.aborted) this.#log.error("Cannot register again", { reason: error });
+    }
+  }
+
+  async #leave(): Promise<void> {
+    this.#leaving.abort();
+    await this.#returning;
+    await this.#lease?.leave(this);
+    const { realm, service, id } = this;
+    const options = this.#writeOptions();
+    await this.#persist({
+      what: `deregister "${this.#name}"`,
+      signal: AbortSignal.timeout(FAREWELL_MS),
+      attempt: (client, call) => client.deregister({ realm, service, id, options }, call).then(() => {}, unlessGone),
+    });
+  }
+
+  async #register(signal: AbortSignal, how: Pick<Write<unknown>, "despiteRefusals"> = {}): Promise<void> {
+    const requests = new Map<string, MessageInitShape<typeof RegisterRequestSchema>>();
+    // A write under another lease is another write: as a repeat of the first it would be answered with that one's lease.
+    const requestOf = (leaseId: string) => {
+      const request = requests.get(leaseId) ?? this.#request(leaseId);
+      requests.set(leaseId, request);
+      return request;
+    };
+    const { revision } = await this.#persist({
+      ...how,
+      what: `register "${this.#name}"`,
+      signal,
+      attempt: (client, call) => {
+        const attempt = (leaseId: string) =>
+          client.register(requestOf(leaseId), call).finally(() => this.#cutShort = signal.aborted);
+        return this.#lease ? this.#lease.register(this, attempt, signal) : attempt("");
+      },
+    });
+    this.revision = revision;
+  }
+
+  #request(leaseId: string): MessageInitShape<typeof RegisterRequestSchema> {
+    const { realm, service, id, instance } = this.#options;
+    const spec = { ...instance, metadata: { ...instance.metadata } };
+    return { realm, service, id, instance: spec, leaseId, options: this.#writeOptions() };
+  }
+
+  #writeOptions() {
+    return { reason: this.#options.reason ?? "", operationId: crypto.randomUUID() };
+  }
+
+  #persist<T>(write: Omit<Write<T>, "controlPlanes" | "log">): Promise<T> {
+    return persist({ ...write, controlPlanes: this.#controlPlanes, log: this.#log }, this.#ports);
   }
 }
 
+const STATUSES: Readonly<Record<ObservedStatus, Instance_Status>> = {
+  passing: Instance_Status.PASSING,
+  failing: Instance_Status.FAILING,
+  unknown: Instance_Status.UNKNOWN,
+};
+
 // Deregistered by somebody else, or by an attempt whose answer was lost.
 function unlessGone(error: ServiceError): void {
-  if (error.code !== status.NOT_FOUND) throw error;
+  if (error.code !== code.NOT_FOUND) throw error;
 }

@@ -38,6 +38,8 @@ export interface Watch {
   readonly answered: boolean;
   readonly ended: Promise<End>;
   applied(report: AppliedReport): void;
+  /** The server ends the stream then, and the follower is off the roster. */
+  goodbye(): void;
 }
 
 // Parts or bookmarks come at least every 10 s. Who never answered is given up as soon as a dead connection would be.
@@ -91,6 +93,10 @@ class OpenWatch implements Watch {
 
   applied(report: AppliedReport): void {
     if (!this.#over) this.#stream.write({ message: { case: "applied", value: report } });
+  }
+
+  goodbye(): void {
+    if (!this.#over) this.#stream.write({ message: { case: "goodbye", value: {} } });
   }
 
   #take({ part, subscription }: WatchResponse): void {

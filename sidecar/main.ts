@@ -17,12 +17,16 @@ export async function runSidecar(settings: SidecarSettings, log: Log, signal: Ab
   const { realm, egress, services, hostId, zone = "" } = settings;
   using data = await DataFolder.open(settings.data);
   await endStray(data, log);
-  await using following = follow({
+  const following = follow({
     controlPlanes: settings.controlPlane,
     scope: { realm, services },
     follower: { id: hostId, kind: Follower_Kind.SIDECAR, program: `portolan-sidecar/${VERSION}`, zone },
     log,
   });
+  // After HAProxy, which goes by the map until it has ended. Then nobody needs to wait for this host any more.
+  await using _ = {
+    [Symbol.asyncDispose]: () => settings.stopHaproxy ? following.leave() : following[Symbol.asyncDispose](),
+  };
   await using haproxy = new Haproxy({ data, log, onRestart: () => reconciler.poke() });
   const reconciler: Reconciler = new Reconciler({
     following,

@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
+import { serveFake } from "../sdk-ts/testing/control_plane.ts";
+import { at, hear, sessions } from "../sdk-ts/testing/sessions.ts";
 import { freePort } from "./testing/rig.ts";
 
 const ROOT = fileURLToPath(new URL("../", import.meta.url));
@@ -40,6 +42,35 @@ Deno.test("the program is alive and not ready without a control plane, and ends 
     const { code, stderr } = await output;
     assert.equal(code, 0, new TextDecoder().decode(stderr));
     assert.deepEqual([...Deno.readDirSync(data)].map(({ name }) => name).sort(), ["errors", "lock"]);
+  } finally {
+    await Deno.remove(data, { recursive: true });
+  }
+});
+
+Deno.test("the program leaves the roster when it is stopped, once HAProxy has ended", async () => {
+  const data = await Deno.makeTempDir();
+  const egress = freePort();
+  const open = sessions();
+  await using server = await serveFake(open);
+  const child = sidecar(
+    ...["--data", data, "--host-id", "h1", "--stop-haproxy", "--control-plane", server.address],
+    ...["--admin", `127.0.0.1:${freePort()}`, "--egress", `127.0.0.1:${egress}`],
+  ).spawn();
+  const output = child.output();
+  try {
+    const session = await open.next();
+    const { subscription, follower } = await hear(session, "subscribe");
+    assert.equal(follower?.id, "h1");
+    session.send(subscription, { ...at(1n, 1n), complete: true });
+    await hear(session, "received");
+    await hear(session, "applied");
+    (await Deno.connect({ port: egress })).close();
+    child.kill("SIGTERM");
+    await hear(session, "goodbye");
+    await assert.rejects(Deno.connect({ port: egress }), Deno.errors.ConnectionRefused);
+    session.close();
+    const { code, stderr } = await output;
+    assert.equal(code, 0, new TextDecoder().decode(stderr));
   } finally {
     await Deno.remove(data, { recursive: true });
   }

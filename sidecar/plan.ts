@@ -19,7 +19,7 @@ export interface Server {
   /** An IP literal. */
   readonly host: string;
   readonly port: number;
-  /** 0 to 256; 0 takes no new traffic. */
+  /** 0 to 256; 0 takes no new traffic, and what is under way may end. */
   readonly weight: number;
   readonly state: ServerState;
 }

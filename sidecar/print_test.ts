@@ -30,6 +30,14 @@ const GOLDEN: Record<string, () => HaproxyPlan> = {
       ),
       EMPTY_PLAN,
     ),
+  "draining": () =>
+    assign(
+      wantedOf(
+        service("identity", { instances: [instance("i1"), instance("i2", { draining: true })] }),
+        service("leaving", { instances: [instance("l1", { draining: true, version: 7 })], aliases: { live: 7 } }),
+      ),
+      EMPTY_PLAN,
+    ),
 };
 
 for (const [name, plan] of Object.entries(GOLDEN)) {

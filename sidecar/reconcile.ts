@@ -19,7 +19,7 @@ import { type RefusedService, Wishes } from "./wishes.ts";
 import { Unexpected } from "./haproxy_worker.ts";
 
 export interface ReconcileOptions {
-  readonly following: Following;
+  readonly following: Pick<Following, "applied" | typeof Symbol.asyncIterator>;
   readonly haproxy: Pick<Haproxy, "start" | "update" | "reload" | "deleteServers" | "loads">;
   readonly egress: EgressSettings;
   readonly log: Log;
@@ -90,12 +90,12 @@ export class Reconciler {
     this.#wake.set();
   }
 
-  /** Goes on until the signal. Throws if the map cannot be followed or HAProxy cannot be started. */
+  /** Goes on until the signal, or throws: the map cannot be followed, HAProxy cannot be started. Whose map it is ends it. */
   async run(signal: AbortSignal): Promise<void> {
     const stop = () => this.#wake.set();
     signal.addEventListener("abort", stop);
     let failed: { readonly error: unknown } | undefined;
-    const following = this.#follow().catch((error) => {
+    this.#follow().catch((error) => {
       failed = { error };
       this.#wake.set();
     });
@@ -112,8 +112,6 @@ export class Reconciler {
       this.#wake.clear();
       this.#leaving.clear();
       this.#resolver[Symbol.dispose]();
-      await this.#options.following[Symbol.asyncDispose]();
-      await following;
     }
   }
 

@@ -22,6 +22,8 @@ Deno.test("instances, weights, switches, aliases and splits change without a rel
     ["one,two", { instances: [i1, i2] }],
     ["two", { instances: [{ ...i1, weight: 0 }, i2] }],
     ["one", { instances: [i1, { ...i2, enabled: false }] }],
+    ["two", { instances: [{ ...i1, draining: true }, i2] }],
+    ['{"t', { instances: [{ ...i1, draining: true }, { ...i2, draining: true }] }],
     ['{"t', { enabled: false, instances: [i1, i2] }],
     ["two", { instances: [i1, i2], aliases: { live: 2 } }],
     ["one,two", { instances: [i1, i2], aliases: { live: { split: { 1: 5000, 2: 5000 } } } }],

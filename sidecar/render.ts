@@ -55,7 +55,7 @@ function poolsOf(service: Service, placed: readonly Placed[]): ReadonlyMap<Pool,
   return new Map([...members].map(([pool, ones]) => [pool, serversOf(service, ones)]));
 }
 
-/** A failing instance is used only where nothing else could be. */
+/** A failing instance is used only where nothing else could be: calls.md, "Choosing an instance". */
 function serversOf(service: Service, placed: readonly Placed[]): Servers {
   const choose = (alsoFailing: boolean): Servers =>
     new Map(placed.map((one) => [one.instance.id, serverOf(service, one, alsoFailing)]));
@@ -65,7 +65,10 @@ function serversOf(service: Service, placed: readonly Placed[]): Servers {
 
 function serverOf(service: Service, { instance, address }: Placed, alsoFailing: boolean): Server {
   const ready = service.enabled && instance.enabled && (alsoFailing || instance.status !== Instance_Status.FAILING);
-  const { id, port, weight } = instance;
+  const { id, port, draining } = instance;
+  // HAProxy drains a server without weight, and finds it so in its files after a reload; its state `drain` is on the
+  // socket only.
+  const weight = draining ? 0 : instance.weight;
   return { name: id, host: address, port, weight, state: ready ? "ready" : "maintenance" };
 }
 

@@ -6,7 +6,7 @@ import { assign } from "./assign.ts";
 import { commandText } from "./worker_command.ts";
 import { diff } from "./diff.ts";
 import { TIMEOUTS } from "./print_egress.ts";
-import { EMPTY_PLAN, type Servers } from "./plan.ts";
+import { EMPTY_PLAN, type Servers, usable } from "./plan.ts";
 import { print } from "./print.ts";
 import { render } from "./render.ts";
 import { instance, service } from "./testing/maps.ts";
@@ -29,6 +29,28 @@ Deno.test("render() takes out what is disabled, and what fails where anything el
   assert.equal(ready({ instances: [instance("i1", { weight: 0 }), instance("i2", failing)] }), "i1 i2");
   assert.equal(ready({ instances: [instance("i1", failing), instance("i2", failing)] }), "i1 i2");
   assert.equal(ready({ instances: [instance("i1", { ...failing, enabled: false }), instance("i2", failing)] }), "i2");
+});
+
+Deno.test("render() sends calls to those that calls.md lets a caller choose from, and to no others", () => {
+  const state = fc.record({
+    enabled: fc.boolean(),
+    draining: fc.boolean(),
+    weight: fc.constantFrom(0, 1, 256),
+    status: fc.constantFrom(Instance_Status.UNKNOWN, Instance_Status.PASSING, Instance_Status.FAILING),
+  });
+  fc.assert(
+    fc.property(fc.array(state, { maxLength: 5 }), (states) => {
+      const instances = states.map((init, at) => instance(`i${at}`, init));
+      const base = instances.filter(({ enabled, draining, weight }) => enabled && !draining && weight > 0);
+      const ok = base.filter(({ status }) => status !== Instance_Status.FAILING);
+      const rendered = render("identity", service("identity", { instances }), (host) => host);
+      assert.ok(rendered.kind === "wanted");
+      const chosen = [...rendered.service.pools.get("all")?.values() ?? []]
+        .filter((server) => usable(new Map([[server.name, server]])));
+      assert.deepEqual(chosen.map(({ name }) => name), (ok.length > 0 ? ok : base).map(({ id }) => id));
+    }),
+    { numRuns: 1_000 },
+  );
 });
 
 Deno.test("render() leaves out instances whose host has no address, and says so", () => {

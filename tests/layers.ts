@@ -26,6 +26,7 @@ export const PURE: readonly string[] = [
   "sidecar/text.ts",
   "sdk-ts/address.ts",
   "sdk-ts/fold.ts",
+  "sdk-ts/keep.ts",
 ];
 
 const PURE_SIDECAR = PURE.filter((file) => file.startsWith("sidecar/"));

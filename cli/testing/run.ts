@@ -14,13 +14,17 @@ export async function run(args: readonly string[], env: Readonly<Record<string, 
   return { exit, out, err };
 }
 
-/** The program itself, with its output piped. */
-export function spawn(args: readonly string[], env: Readonly<Record<string, string>> = {}): Deno.ChildProcess {
+/** The program itself, with its output piped, and nothing or what the test writes as its input. */
+export function spawn(
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+  stdin: "null" | "piped" = "null",
+): Deno.ChildProcess {
   const main = new URL("../main.ts", import.meta.url).pathname;
   return new Deno.Command(Deno.execPath(), {
     args: ["run", "--quiet", "--cached-only", "--allow-all", main, ...args],
     env,
-    stdin: "null",
+    stdin,
     stdout: "piped",
     stderr: "piped",
   }).spawn();

@@ -25,28 +25,34 @@ export interface FollowerState {
   readonly received?: Position;
   readonly applied?: Position;
   readonly refused: readonly Unusable[];
-  /** Wall clock in ms of what it said last. */
-  readonly lastSeen: number;
+  readonly connected: boolean;
+  /** Wall clock in ms of what it said last; absent: nothing since this process started. */
+  readonly lastSeen?: number;
 }
 
 export class Followers {
-  readonly #connected = new Set<Connection>();
+  readonly #connected = new Map<Realm, Set<Connection>>();
 
-  /** `now` is the wall clock in ms. */
-  constructor(private readonly now: () => number) {}
+  /** `now` is the wall clock in ms; `changed` is called after each word of a follower's. */
+  constructor(private readonly now: () => number, private readonly changed: () => void = () => {}) {}
 
   /** Lists a follower until its connection is disposed. */
   connect(follower: Follower, scope: Scope): Connection {
-    const connection: Connection = new Connection(follower, scope, this.now, () => this.#connected.delete(connection));
-    this.#connected.add(connection);
+    const ofRealm = this.#connected.get(scope.realm) ?? new Set();
+    const connection: Connection = new Connection(follower, scope, this.now, this.changed, () => {
+      ofRealm.delete(connection);
+      this.changed();
+    });
+    this.#connected.set(scope.realm, ofRealm.add(connection));
+    this.changed();
     return connection;
   }
 
-  /** By id, in byte order. Of several connections of one follower the newest speaks for it. */
-  list(realm: Realm): readonly FollowerState[] {
+  /** By id. Of several connections of one follower the newest speaks for it. */
+  of(realm: Realm): ReadonlyMap<string, FollowerState> {
     const newest = new Map<string, FollowerState>();
-    for (const { state } of this.#connected) if (state.scope.realm === realm) newest.set(state.follower.id, state);
-    return [...newest.values()].sort((a, b) => a.follower.id < b.follower.id ? -1 : 1);
+    for (const { state } of this.#connected.get(realm) ?? []) newest.set(state.follower.id, state);
+    return newest;
   }
 }
 
@@ -58,26 +64,33 @@ export class Connection implements Disposable {
     follower: Follower,
     scope: Scope,
     private readonly now: () => number,
+    private readonly changed: () => void,
     private readonly close: () => void,
   ) {
-    this.state = { follower, scope, refused: [], lastSeen: now() };
+    this.state = { follower, scope, refused: [], connected: true, lastSeen: now() };
   }
 
   /** It changed what it follows: what it holds of the new scope is not known yet. */
   subscribed(scope: Scope): void {
-    const { follower, refused } = this.state;
-    this.state = { follower, scope, refused, lastSeen: this.now() };
+    const { follower, refused, connected } = this.state;
+    this.#say({ follower, scope, refused, connected });
   }
 
   received(position: Position): void {
+    // Nobody waits for this.
     this.state = { ...this.state, received: position, lastSeen: this.now() };
   }
 
   applied(position: Position, refused: readonly Unusable[]): void {
-    this.state = { ...this.state, applied: position, refused, lastSeen: this.now() };
+    this.#say({ ...this.state, applied: position, refused });
   }
 
   [Symbol.dispose](): void {
     this.close();
+  }
+
+  #say(state: FollowerState): void {
+    this.state = { ...state, lastSeen: this.now() };
+    this.changed();
   }
 }

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { Epoch, Realm, Revision } from "../domain/names.ts";
+import type { Epoch, Realm, Revision, ServiceName } from "../domain/names.ts";
 import { type Follower, Followers } from "./followers.ts";
 
 const local = { realm: "local" as Realm };
@@ -8,26 +8,29 @@ const at = (revision: bigint) => ({ epoch: 7n as Epoch, revision: revision as Re
 
 Deno.test("Followers lists who is connected to a realm, by id, with what they said last", () => {
   let now = 100;
-  const followers = new Followers(() => now);
+  let changes = 0;
+  const followers = new Followers(() => now, () => changes++);
   const b = followers.connect(sidecar("b"), local);
   followers.connect(sidecar("a"), local);
   followers.connect(sidecar("elsewhere"), { realm: "testing" as Realm });
   now = 200;
   b.received(at(3n));
   b.applied(at(2n), [{ service: "s", reason: "why" }]);
-  assert.deepEqual(followers.list(local.realm), [
-    { follower: sidecar("a"), scope: local, refused: [], lastSeen: 100 },
-    {
+  assert.deepEqual(Object.fromEntries(followers.of(local.realm)), {
+    a: { follower: sidecar("a"), scope: local, refused: [], connected: true, lastSeen: 100 },
+    b: {
       follower: sidecar("b"),
       scope: local,
       received: at(3n),
       applied: at(2n),
       refused: [{ service: "s", reason: "why" }],
+      connected: true,
       lastSeen: 200,
     },
-  ]);
+  });
   b[Symbol.dispose]();
-  assert.deepEqual(followers.list(local.realm).map(({ follower }) => follower.id), ["a"]);
+  assert.deepEqual([...followers.of(local.realm).keys()], ["a"]);
+  assert.equal(changes, 5, "who came, who went, and what was applied");
 });
 
 Deno.test("Followers lets the newest connection speak for a follower that came back", () => {
@@ -35,7 +38,17 @@ Deno.test("Followers lets the newest connection speak for a follower that came b
   const old = followers.connect(sidecar("a"), local);
   old.received(at(9n));
   followers.connect(sidecar("a"), local).received(at(2n));
-  assert.deepEqual(followers.list(local.realm).map(({ received }) => received?.revision), [2n]);
+  assert.equal(followers.of(local.realm).get("a")?.received?.revision, 2n);
   old[Symbol.dispose]();
-  assert.equal(followers.list(local.realm).length, 1);
+  assert.equal(followers.of(local.realm).get("a")?.received?.revision, 2n);
+});
+
+Deno.test("Followers know nothing of what a follower holds once it follows something else", () => {
+  const followers = new Followers(() => 0);
+  const connection = followers.connect(sidecar("a"), local);
+  connection.applied(at(9n), [{ service: "s", reason: "why" }]);
+  const narrow = { ...local, services: new Set(["s" as ServiceName]) };
+  connection.subscribed(narrow);
+  const { received, applied, refused, scope } = followers.of(local.realm).get("a")!;
+  assert.deepEqual([received, applied, refused.length, scope], [undefined, undefined, 1, narrow]);
 });

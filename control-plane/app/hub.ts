@@ -16,8 +16,18 @@ export interface HubOptions {
   readonly log: Log;
   /** Wall clock in ms: the epoch of a store that nobody has used. */
   readonly now: () => number;
+  /** Is told of every map before anybody else. */
+  readonly observer?: MapObserver;
   /** An idle watch hears at least this often how far the map is complete, in ms. */
   readonly bookmarkMs?: number;
+}
+
+/** Who has to know more of the map than what it is now. */
+export interface MapObserver {
+  /** The map was read anew. */
+  reset(map: ClusterMap): void;
+  /** A commit changed it; `before` is the map without it. */
+  take(before: ClusterMap, changes: readonly Change[]): void;
 }
 
 /** Opens the map of a store: answers when it is complete. */
@@ -40,6 +50,7 @@ export class Hub implements AsyncDisposable {
   constructor(options: HubOptions, map: ClusterMap) {
     this.#options = options;
     this.#map = map;
+    options.observer?.reset(map);
   }
 
   current(): ClusterMap {
@@ -56,6 +67,11 @@ export class Hub implements AsyncDisposable {
     return [...this.#watchers.values()].reduce((sum, { size }) => sum + size, 0);
   }
 
+  /** Names that watchers are owed, all of them together. */
+  get owed(): number {
+    return [...this.#all()].reduce((sum, { owed }) => sum + owed, 0);
+  }
+
   start(): void {
     this.#following = this.#followLog();
     const timer = setInterval(() => this.#bookmark(), (this.#options.bookmarkMs ?? 10_000) / 2);
@@ -63,18 +79,21 @@ export class Hub implements AsyncDisposable {
   }
 
   /** Resolves once the map holds `revision`; rejects when `signal` ends the wait. */
-  reached(revision: Revision, signal: AbortSignal): Promise<void> {
-    if (this.#map.position.revision >= revision) return Promise.resolve();
+  async reached(revision: Revision, signal?: AbortSignal): Promise<void> {
+    if (this.#map.position.revision >= revision) return;
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const waiter = { revision, reached: resolve };
-    const giveUp = () => reject(signal.reason);
     this.#waiting.add(waiter);
-    signal.addEventListener("abort", giveUp, { once: true });
-    if (signal.aborted) giveUp();
-    return promise.finally(() => {
+    // Listening to a signal costs more than the wait, where nobody can end it.
+    const giveUp = () => reject(signal?.reason);
+    signal?.addEventListener("abort", giveUp, { once: true });
+    if (signal?.aborted) giveUp();
+    try {
+      await promise;
+    } finally {
       this.#waiting.delete(waiter);
-      signal.removeEventListener("abort", giveUp);
-    });
+      signal?.removeEventListener("abort", giveUp);
+    }
   }
 
   follow(scope: Scope, after?: Position): Follow {
@@ -112,6 +131,7 @@ export class Hub implements AsyncDisposable {
     for (let delayMs = 10; !this.#ended.signal.aborted; delayMs = Math.min(2 * delayMs, 2_000)) {
       try {
         this.#map = await load(store, now);
+        this.#options.observer?.reset(this.#map);
         this.#lost = false;
         for (const watcher of this.#all()) watcher.begin();
         return this.#announce();
@@ -124,7 +144,10 @@ export class Hub implements AsyncDisposable {
 
   #take(batch: Batch): void {
     const changes = batch.writes.map(changeOf).filter((change) => change !== undefined);
+    this.#options.observer?.take(this.#map, changes);
     this.#map = apply(this.#map, batch.revision, changes);
+    // What was held of another epoch is no base for what is owed.
+    if (changes.some(({ kind }) => kind === "begin_epoch")) { for (const watcher of this.#all()) watcher.begin(); }
     for (const [realm, names] of touched(changes)) {
       for (const watcher of this.#watchers.get(realm) ?? []) watcher.owe(names);
     }
@@ -135,6 +158,11 @@ export class Hub implements AsyncDisposable {
     for (const { revision, reached } of this.#waiting) {
       if (revision <= this.#map.position.revision) reached();
     }
+  }
+
+  /** Has all watchers of a realm hear at once how far the map is complete. */
+  bookmark(realm: Realm): void {
+    for (const watcher of this.#watchers.get(realm) ?? []) watcher.bookmark();
   }
 
   #bookmark(): void {

@@ -5,34 +5,41 @@ import type { Realm, Revision, ServiceName } from "../domain/names.ts";
 import { anyCommand, Folded } from "../domain/testing.ts";
 import { type Scope, servicesIn } from "../domain/update.ts";
 import { openMemoryStore } from "../store/memory.ts";
-import { Lost, type Store } from "../store/store.ts";
-import { SILENT } from "../../proto/log.ts";
-import { anonymous } from "./caller.ts";
-import { Operations } from "./operations.ts";
-import { type Hub, openHub } from "./hub.ts";
+import { Lost } from "../store/store.ts";
+import type { Hub } from "./hub.ts";
+import {
+  caller,
+  done,
+  never,
+  overlaid,
+  register as registration,
+  type TestOptions,
+  type TestPlane,
+  testPlane,
+} from "./testing.ts";
 
-const never = new AbortController().signal;
-const caller = anonymous(never);
 const local: Scope = { realm: "local" as Realm };
 
 async function withHub(
   test: (hub: Hub, change: (command: Command) => Promise<void>) => Promise<void>,
-  { store = openMemoryStore(), bookmarkMs = 60_000 }: { store?: Store; bookmarkMs?: number } = {},
+  options: TestOptions = {},
 ) {
-  await using _store = store;
-  await using hub = await openHub({ store, log: SILENT, now: () => 7, bookmarkMs });
-  const operations = new Operations(store, hub, SILENT);
-  await test(hub, async (command) => void await operations.execute(caller, command));
+  await using plane = await testPlane(options);
+  await test(plane.hub, async (command) => void await plane.operations.execute(caller, command));
+}
+
+async function withPlane(test: (plane: TestPlane) => Promise<void>) {
+  await using plane = await testPlane();
+  await test(plane);
 }
 
 function register(service: string, port: number): Command {
-  const instance = { id: "i", host: "127.0.0.1", port, version: 1, weight: 100, metadata: {} };
-  return { kind: "register", realm: "local", service, instance } as unknown as Command;
+  return registration(service, "i", { port });
 }
 
 const anyScope: fc.Arbitrary<Scope> = fc.record({
   realm: fc.constantFrom("local" as Realm, "testing" as Realm),
-  services: fc.option(fc.subarray(["a", "b", "c"] as ServiceName[], { minLength: 1 })),
+  services: fc.option(fc.subarray(["a", "b", "c"] as ServiceName[], { minLength: 1 }), { freq: 2 }),
 }).map(({ realm, services }) => services ? { realm, services: new Set(services) } : { realm });
 
 Deno.test("Hub: every watcher folds to the map, however seldom it asks", async () => {
@@ -104,6 +111,23 @@ Deno.test("Hub: an idle watch gets a bookmark", () =>
     assert.deepEqual(position, hub.current().position);
   }, { bookmarkMs: 10 }));
 
+Deno.test("Hub: whoever is owed nothing can be told how far the map is, and what is owed is counted", () =>
+  withHub(async (hub, change) => {
+    const narrow = { ...local, services: new Set(["b" as ServiceName]) };
+    const [wide, other] = [hub.follow(local), hub.follow(narrow)];
+    for (const follow of [wide, other]) await follow.next(never);
+    await change(register("a", 1));
+    await change(register("c", 1));
+    assert.equal(hub.owed, 2);
+    hub.bookmark(local.realm);
+    const updates = await Promise.all([wide, other].map((follow) => follow.next(never)));
+    assert.deepEqual(updates.map(({ set }) => set.map(({ name }) => name)), [["a", "c"], []]);
+    for (const { position, complete } of updates) {
+      assert.deepEqual([position, complete], [hub.current().position, false]);
+    }
+    assert.equal(hub.owed, 0);
+  }));
+
 Deno.test("Hub: a watch can change what it follows", () =>
   withHub(async (hub, change) => {
     await change(register("a", 1));
@@ -130,19 +154,16 @@ Deno.test("Hub: next() rejects when its signal ends it, and a disposed watch is 
 
 Deno.test("Hub: reads the store again when the log is lost, and nobody misses anything", () => {
   // A store whose watch breaks after every second batch.
-  const store = openMemoryStore();
-  const breaking: Store = {
-    read: (prefix) => store.read(prefix),
-    commit: (writes, guards) => store.commit(writes, guards),
+  const memory = openMemoryStore();
+  const store = overlaid(memory, {
     async *watch(prefix, after, signal) {
       let left = 2;
-      for await (const batch of store.watch(prefix, after, signal)) {
+      for await (const batch of memory.watch(prefix, after, signal)) {
         if (left-- === 0) throw new Lost(after);
         yield batch;
       }
     },
-    [Symbol.asyncDispose]: () => store[Symbol.asyncDispose](),
-  };
+  });
   return withHub(async (hub, change) => {
     using follow = hub.follow(local);
     const folded = new Folded();
@@ -151,20 +172,41 @@ Deno.test("Hub: reads the store again when the log is lost, and nobody misses an
     while (folded.position?.revision !== hub.current().position.revision) folded.fold(await follow.next(never));
     assert.equal(folded.services.size, 9);
     assert.ok(hub.live);
-  }, { store: breaking });
+  }, { store });
 });
 
+Deno.test("Hub: a new epoch begins every watch anew", () =>
+  withPlane(async ({ hub, operations, change }) => {
+    await change(register("a", 1));
+    using follow = hub.follow(local);
+    await follow.next(never);
+    const position = done(await operations.beginEpoch(caller));
+    await change(register("b", 1));
+    const update = await follow.next(never);
+    assert.deepEqual([update.complete, update.set.map(({ name }) => name)], [true, ["a", "b"]]);
+    assert.equal(update.position.epoch, position.epoch);
+  }));
+
+Deno.test("Hub: reached() ends with its signal, and is forgotten then", () =>
+  withPlane(async ({ hub }) => {
+    const far = (hub.current().position.revision + 9n) as Revision;
+    const reason = new Error("enough");
+    await assert.rejects(hub.reached(far, AbortSignal.abort(reason)), reason);
+    const controller = new AbortController();
+    const waiting = hub.reached(far, controller.signal);
+    controller.abort(reason);
+    await assert.rejects(waiting, reason);
+  }));
+
 Deno.test("openHub() continues the history of a store", async () => {
-  await using store = openMemoryStore();
+  const store = openMemoryStore();
   const maps = [];
-  for (const now of [7, 8]) {
-    await using hub = await openHub({ store, log: SILENT, now: () => now });
-    const operations = new Operations(store, hub, SILENT);
-    await operations.execute(caller, register("a", now));
-    maps.push(hub.current());
+  for (const port of [7, 8]) {
+    await using plane = await testPlane({ store });
+    await plane.change(register("a", port));
+    maps.push(plane.hub.current());
   }
   const [first, second] = maps;
-  assert.equal(first?.position.epoch, 7n);
-  assert.equal(second?.position.epoch, 7n);
+  assert.equal(second?.position.epoch, first?.position.epoch);
   assert.deepEqual(servicesIn(second!, local).map(({ modified }) => modified), [second!.position.revision]);
 });

@@ -1,22 +1,48 @@
-/** What the control plane can do, for every transport: changes are decided and committed, the map is read and followed. */
-import type { Position } from "../domain/cluster_map.ts";
-import { type Command, decide, type Decision } from "../domain/command.ts";
-import type { Revision } from "../domain/names.ts";
-import { type Refusal, refuse } from "../domain/refusal.ts";
-import { type Scope, since, type Update } from "../domain/update.ts";
+/** What the control plane can do to the map: commands are decided, committed with their history, and seen to arrive. */
+import { findInstance, findService, type Position } from "../domain/cluster_map.ts";
+import { type Command, type CommandOf, decide } from "../domain/command.ts";
+import type { Acceptance, Decision } from "../domain/decision.ts";
+import {
+  type Epoch,
+  type HostId,
+  type LeaseId,
+  NO_REVISION,
+  type OperationId,
+  type Realm,
+  type Revision,
+} from "../domain/names.ts";
+import { isRefusal, type Refusal, refuse } from "../domain/refusal.ts";
+import { servicesIn } from "../domain/update.ts";
 import type { Commit, Store } from "../store/store.ts";
 import type { Log } from "../../proto/log.ts";
 import type { Caller } from "./caller.ts";
+import type { Clock } from "./clock.ts";
 import type { Hub } from "./hub.ts";
-import { guardOf, writesOf } from "./store_keys.ts";
+import type { Leases } from "./leases.ts";
+import { replay } from "./load.ts";
+import { EPOCH_KEY, guardOf, type Note, operationKey, operationWrite, parseOperation, writesOf } from "./store_keys.ts";
+import type { Telemetry } from "./telemetry.ts";
 import { Turns } from "./turns.ts";
-import type { Follow } from "./watcher.ts";
 
 /** The resource is as asked for, since `revision`. */
 export interface Written {
   readonly kind: "written";
   readonly revision: Revision;
+  /** What holds the instance that was registered. */
+  readonly lease?: LeaseId;
 }
+
+export interface OperationsOptions {
+  readonly store: Store;
+  readonly hub: Hub;
+  readonly leases: Leases;
+  readonly clock: Pick<Clock, "wall">;
+  readonly log: Log;
+  readonly telemetry?: Pick<Telemetry, "refused">;
+}
+
+/** What is asked of all instances of a host. */
+export type HostCommand = Pick<CommandOf<"set_enabled">, "kind" | "enabled"> | Pick<CommandOf<"drain">, "kind">;
 
 /**
  * Writes to one service that may be under way at once: what none of them knows of the others stays far below the bounds
@@ -25,88 +51,212 @@ export interface Written {
 const AT_ONCE = 32;
 const MOST_TRIES = 4 * AT_ONCE;
 
-export interface OperationsOptions {
-  /** How long a read waits for a revision that it was asked to see, in ms. */
-  readonly minRevisionWaitMs?: number;
-}
+/** Nobody's wall clock goes wrong by more, in ms: an epoch beyond it cannot have been. */
+const MOST_AHEAD_MS = 86_400_000n;
+const NO_EPOCH = 0n as Epoch;
+
+type Outcome = Extract<Commit, { kind: "committed" }> | Exclude<Decision, Acceptance>;
 
 export class Operations {
   readonly #turns = new Turns(AT_ONCE);
   readonly #losers = new Turns(1);
 
-  constructor(
-    private readonly store: Store,
-    private readonly hub: Hub,
-    private readonly log: Log,
-    private readonly options: OperationsOptions = {},
-  ) {}
+  constructor(private readonly options: OperationsOptions) {}
 
-  /** Does what `command` asks for, once the map shows it: who reads here afterwards reads it. */
-  async execute(caller: Caller, command: Command): Promise<Written | Refusal> {
+  /**
+   * Does what `command` asks for, once the map shows it: who reads here afterwards reads it. `asked` is the lease that a
+   * registration is to join.
+   */
+  async execute(caller: Caller, command: Command, asked?: LeaseId): Promise<Written | Refusal> {
+    return await this.#execute(caller, command, caller.operationId, asked);
+  }
+
+  /** Does it as the whole of `operation`, or as a part of one. */
+  async #execute(caller: Caller, command: Command, operation?: OperationId, asked?: LeaseId) {
+    const { hub } = this.options;
     const service = `${command.realm}/${command.service}`;
-    using turns = new DisposableStack();
-    turns.use(await this.#turns.take(service));
+    const turn = this.#turns.take(service);
+    using _turn = turn instanceof Promise ? await turn : turn;
+    using losing = new DisposableStack();
+    let lost = false;
     for (let tries = 0; tries < MOST_TRIES; tries++) {
-      const map = this.hub.current();
-      const decision = decide(map, command);
-      const outcome = decision.kind === "accept" ? await this.#commit(decision) : decision;
+      // Before the store is asked about the operation: a conflict with either is news to this map.
+      const map = hub.current();
+      const repeated = operation && await this.#repeated(operation, command.realm, nameOf(command));
+      if (repeated) return repeated;
+      const concrete = this.#concrete(command, asked);
+      if (isRefusal(concrete)) return concrete;
+      const decision = decide(map, concrete);
+      const outcome = decision.kind === "accept" ? await this.#commit(caller, concrete, decision, operation) : decision;
       if (outcome.kind === "conflict") {
-        if (tries === 0) turns.use(await this.#losers.take(service));
+        if (!lost) losing.use(await this.#losers.take(service));
+        lost = true;
         // The store has moved on: its log will say how.
-        await this.hub.reached((map.position.revision + 1n) as Revision, caller.signal);
+        await hub.reached((map.position.revision + 1n) as Revision, caller.signal);
         continue;
       }
-      this.#note(caller, command, outcome);
+      this.#log(caller, command, outcome);
       if (outcome.kind === "refuse") return outcome;
-      await this.hub.reached(outcome.revision, caller.signal);
-      return { kind: "written", revision: outcome.revision };
+      await hub.reached(outcome.revision, caller.signal);
+      if (decision.kind === "accept" && decision.more) {
+        tries = -1;
+        continue;
+      }
+      return written(outcome.revision, leaseOf(concrete));
     }
     return refuse("conflict", `Cannot change service "${command.service}": others kept changing it, try again`);
   }
 
-  /** Everything in scope, at one position that is not before `minRevision`. */
-  async read(caller: Caller, scope: Scope, minRevision: Revision): Promise<Update | Refusal> {
-    if (this.hub.current().position.revision < minRevision) {
-      const late = AbortSignal.timeout(this.options.minRevisionWaitMs ?? 5_000);
-      try {
-        await this.hub.reached(minRevision, AbortSignal.any([caller.signal, late]));
-      } catch {
-        const { revision } = this.hub.current().position;
-        return refuse("unavailable", `Cannot read revision ${minRevision}: the newest one here is ${revision}`);
-      }
+  /** Asks the same of all instances of a host; what was done before a refusal stays done. */
+  async executeHost(caller: Caller, realm: Realm, hostId: HostId, command: HostCommand): Promise<Written | Refusal> {
+    const of = `${command.kind} ${realm} host ${hostId}`;
+    const repeated = caller.operationId && await this.#repeated(caller.operationId, realm, of);
+    if (repeated) return repeated;
+    const { revision } = this.options.hub.current().position;
+    const services = servicesIn(this.options.hub.current(), { realm })
+      .filter(({ instances }) => instances.some((one) => one.hostId === hostId)).map(({ name }) => name);
+    if (services.length === 0) {
+      return refuse("not_found", `Cannot find host "${hostId}" in realm "${realm}": no instance says it runs there`);
     }
-    return since(this.hub.current(), scope);
+    const done = await this.#executeAll(caller, services.map((service) => ({ realm, service, hostId, ...command })));
+    if (isRefusal(done) || done.revision <= revision || caller.operationId === undefined) return done;
+    return await this.#remember(caller, caller.operationId, realm, of);
   }
 
-  /** Updates of a scope, from `after` on. */
-  follow(caller: Caller, scope: Scope, after?: Position): Follow {
-    this.log.info("Following", { realm: scope.realm, identity: caller.identity, reason: caller.reason });
-    return this.hub.follow(scope, after);
+  /** Lets go what the brake holds in a realm. */
+  async releaseHeld(caller: Caller, realm: Realm): Promise<(Written & { readonly released: number }) | Refusal> {
+    const { hub } = this.options;
+    const held = servicesIn(hub.current(), { realm }).map(({ name, instances }) =>
+      [name, instances.filter((one) => one.held)] as const
+    ).filter(([, instances]) => instances.length > 0);
+    const outcome = await this.#executeAll(caller, held.map(([service]) => ({ realm, service, kind: "release" })));
+    if (isRefusal(outcome)) return outcome;
+    const released = held.map(([name, instances]) => {
+      const service = findService(hub.current(), realm, name);
+      return instances.filter(({ id }) => !findInstance(service, id)).length;
+    });
+    return { ...outcome, released: released.reduce((sum, one) => sum + one, 0) };
   }
 
-  /** Where the map stands. */
-  position(): Position {
-    return this.hub.current().position;
+  /** Begins another epoch, higher than all before, and than `above`, which somebody says there was. */
+  async beginEpoch(caller: Caller, above = NO_EPOCH): Promise<Position | Refusal> {
+    const { hub, clock, store, log } = this.options;
+    const wall = BigInt(clock.wall());
+    if (above > wall + MOST_AHEAD_MS) {
+      return refuse("invalid", `Cannot begin an epoch after ${above}: it lies in the future`);
+    }
+    for (;;) {
+      const stored = await store.read(EPOCH_KEY);
+      const entries = stored.entries.filter(({ key }) => key === EPOCH_KEY);
+      const { epoch } = replay({ ...stored, entries }).position;
+      const next = [wall, epoch + 1n, above + 1n].reduce((most, one) => one > most ? one : most) as Epoch;
+      const writes = writesOf([{ kind: "begin_epoch", epoch: next }], this.#note(caller, "begin_epoch"));
+      const outcome = outcomeOf(await store.commit(writes, entries));
+      if (outcome.kind === "refuse") return outcome;
+      // Somebody else began one.
+      if (outcome.kind !== "committed") continue;
+      log.warn("Began a new epoch: every follower starts again", { before: epoch, epoch: next, reason: caller.reason });
+      await hub.reached(outcome.revision, caller.signal);
+      return hub.current().position;
+    }
   }
 
-  /** Why requests cannot be served as promised; empty: they can. */
-  problems(): readonly string[] {
-    return this.hub.live ? [] : ["the map does not follow the store"];
+  async #executeAll(caller: Caller, commands: readonly Command[]): Promise<Written | Refusal> {
+    let revision = commands.length === 0 ? this.options.hub.current().position.revision : NO_REVISION;
+    for (const command of commands) {
+      const outcome = await this.#execute(caller, command);
+      // What vanished meanwhile needs no change.
+      if (isRefusal(outcome) && outcome.code !== "not_found") return outcome;
+      if (!isRefusal(outcome) && outcome.revision > revision) revision = outcome.revision;
+    }
+    return written(revision);
   }
 
-  async #commit({ changes, relies }: Extract<Decision, { kind: "accept" }>) {
-    return outcomeOf(await this.store.commit(changes.map(writesOf), relies.map(guardOf)));
+  /** A registration with a ttl gets its lease here: which one depends on who holds the instance now. */
+  #concrete(command: Command, asked?: LeaseId): Command | Refusal {
+    if (command.kind !== "register" || command.instance.ttl === undefined) return command;
+    const { instance } = command;
+    const { hub, leases } = this.options;
+    const lease = leases.leaseFor(hub.current(), command, instance.id, command.instance.ttl, asked);
+    if (typeof lease !== "string") return lease;
+    // A registration is a sign of life.
+    leases.beat(lease);
+    return { ...command, instance: { ...instance, lease } };
   }
 
-  #note({ identity, reason }: Caller, { kind, realm, service }: Command, outcome: Outcome): void {
+  /** What the operation was answered with when it was done. */
+  async #repeated(operation: OperationId, realm: Realm, asked: string): Promise<Written | Refusal | undefined> {
+    const { entries: [entry] } = await this.options.store.read(operationKey(realm, operation));
+    if (!entry) return undefined;
+    const { of, lease } = parseOperation(entry.value);
+    if (of === asked) return written(entry.revision, lease);
+    return refuse("invalid", `Cannot use operation "${operation}" again: it was "${of}"`, [
+      { field: "operationId", description: `expected another one: this was "${of}"` },
+    ]);
+  }
+
+  async #commit(caller: Caller, command: Command, { changes, relies, more }: Acceptance, operation?: OperationId) {
+    const guards = relies.map(guardOf);
+    const writes = [...writesOf(changes, this.#note(caller, command.kind))];
+    if (operation !== undefined && !more) {
+      const lease = leaseOf(command);
+      writes.push(operationWrite(command.realm, operation, { of: nameOf(command), ...(lease && { lease }) }));
+      guards.push({ key: operationKey(command.realm, operation), revision: NO_REVISION });
+    }
+    return outcomeOf(await this.options.store.commit(writes, guards));
+  }
+
+  /** Keeps that an operation of many commits is done, once it is: that is what its repeats are answered with. */
+  async #remember(caller: Caller, operation: OperationId, realm: Realm, of: string): Promise<Written | Refusal> {
+    const { store, hub } = this.options;
+    const key = operationKey(realm, operation);
+    const outcome = outcomeOf(
+      await store.commit([operationWrite(realm, operation, { of })], [{ key, revision: NO_REVISION }]),
+    );
+    if (outcome.kind === "refuse") return outcome;
+    if (outcome.kind === "committed") {
+      await hub.reached(outcome.revision, caller.signal);
+      return written(outcome.revision);
+    }
+    return await this.#repeated(operation, realm, of) ?? refuse("conflict", "Cannot tell what became of it: try again");
+  }
+
+  #note({ identity, reason, operationId }: Caller, operation: string): Note {
+    const time = this.options.clock.wall();
+    return { time, identity, ...(reason && { reason }), operation, ...(operationId && { operationId }) };
+  }
+
+  #log({ identity, reason }: Caller, { kind, realm, service }: Command, outcome: Outcome): void {
     if (outcome.kind === "unchanged") return;
+    const { log, telemetry } = this.options;
+    if (outcome.kind === "refuse") telemetry?.refused(kind, outcome.code);
     const fields = { operation: kind, realm, service, identity, reason };
-    if (outcome.kind === "committed") this.log.info("Changed the map", { ...fields, revision: outcome.revision });
-    else this.log.warn("Refused a change", { ...fields, code: outcome.code, refusal: outcome.message });
+    if (outcome.kind === "committed") log.info("Changed the map", { ...fields, revision: outcome.revision });
+    else log.warn("Refused a change", { ...fields, code: outcome.code, refusal: outcome.message });
   }
 }
 
-type Outcome = Extract<Commit, { kind: "committed" }> | Exclude<Decision, { kind: "accept" }>;
+function written(revision: Revision, lease?: LeaseId): Written {
+  return { kind: "written", revision, ...(lease && { lease }) };
+}
+
+function leaseOf(command: Command): LeaseId | undefined {
+  return command.kind === "register" ? command.instance.lease : undefined;
+}
+
+/** What a command is about, to tell it from others. */
+function nameOf(command: Command): string {
+  const of = command.kind === "register"
+    ? command.instance.id
+    : "id" in command
+    ? command.id
+    : "alias" in command
+    ? command.alias
+    : "hostId" in command
+    ? `host ${command.hostId}`
+    : undefined;
+  return `${command.kind} ${command.realm}/${command.service}${of === undefined ? "" : `/${of}`}`;
+}
 
 function outcomeOf(commit: Commit): Outcome | Extract<Commit, { kind: "conflict" }> {
   switch (commit.kind) {

@@ -20,7 +20,8 @@ export class SharedUpdates {
   collect(map: ClusterMap, realm: Realm, names: ReadonlySet<ServiceName>): Update {
     const make = () => collect(map, realm, names);
     if (names.size > MOST_NAMES) return make();
-    return this.#remember(map, `${realm}:${[...names].sort().join()}`, make);
+    const key = names.size === 1 ? [...names][0] : [...names].sort().join();
+    return this.#remember(map, `${realm}:${key}`, make);
   }
 
   #remember(map: ClusterMap, key: string, make: () => Update): Update {

@@ -23,6 +23,7 @@ export class Watcher implements Follow {
   #idle = false;
   #bookmark = false;
   #wake: (() => void) | undefined;
+  #ended: AbortSignal | undefined;
 
   constructor(
     readonly map: () => ClusterMap,
@@ -31,6 +32,10 @@ export class Watcher implements Follow {
     private after: Position | undefined,
     readonly close: () => void,
   ) {}
+
+  get owed(): number {
+    return this.#owed.size;
+  }
 
   async next(signal: AbortSignal): Promise<Update> {
     while (!this.#begin && this.#owed.size === 0 && !this.#bookmark) await this.#woken(signal);
@@ -60,6 +65,12 @@ export class Watcher implements Follow {
     if (this.#owed.size > 0) this.#wake?.();
   }
 
+  /** Somebody wants to know how far it is: a bookmark, if there is nothing else. */
+  bookmark(): void {
+    this.#bookmark = true;
+    this.#wake?.();
+  }
+
   /** Twice in a row without anything in between: time for a bookmark. */
   tick(): void {
     this.#bookmark = this.#idle;
@@ -72,13 +83,14 @@ export class Watcher implements Follow {
   }
 
   async #woken(signal: AbortSignal): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>();
     signal.throwIfAborted();
-    this.#wake = resolve;
-    signal.addEventListener("abort", resolve as () => void);
-    await promise;
+    // Once for all waits: listening costs more than the wait.
+    if (this.#ended !== signal) {
+      this.#ended = signal;
+      signal.addEventListener("abort", () => this.#wake?.(), { once: true });
+    }
+    await new Promise<void>((resolve) => this.#wake = resolve);
     this.#wake = undefined;
-    signal.removeEventListener("abort", resolve as () => void);
     signal.throwIfAborted();
   }
 }

@@ -12,6 +12,7 @@ import {
 } from "./cluster_map.ts";
 import { type AliasName, type Epoch, type InstanceId, NO_REVISION, type Realm } from "./names.ts";
 import type { Revision, ServiceName } from "./names.ts";
+import { DEFAULT_SPEC, type ServiceSpec, specBytes } from "./service_spec.ts";
 import { aliasBytes, instanceBytes, SERVICE_BYTES } from "./size.ts";
 
 /** A fact about the store's history, or about one service. Facts of a commit have its revision. */
@@ -21,9 +22,10 @@ export type Change =
   | ServiceChange & { readonly realm: Realm; readonly service: ServiceName };
 
 type ServiceChange =
-  | { readonly kind: "put_service"; readonly enabled: boolean }
+  | { readonly kind: "put_service"; readonly enabled: boolean; readonly spec: ServiceSpec }
+  /** Something of it was written; nothing else, where its service does not exist. */
   | { readonly kind: "touch_service" }
-  /** Leaves a tombstone. */
+  /** With all of it; leaves a tombstone. */
   | { readonly kind: "delete_service" }
   /** The tombstone goes too. */
   | { readonly kind: "forget_service" }
@@ -62,13 +64,19 @@ function applyToRealm(realm: RealmMap, revision: Revision, change: OfService): R
   // What is removed from a service that is gone was removed with it.
   if (!before && (change.kind === "delete_instance" || change.kind === "delete_alias")) return realm;
   const after = applyToService(before ?? newService(name), revision, change);
-  return { services: services.set(name, { ...after, modified: revision }), tombstones };
+  return {
+    services: services.set(name, { ...after, modified: revision }),
+    tombstones: before ? tombstones : tombstones.delete(name),
+  };
 }
 
 function applyToService(service: Service, revision: Revision, change: OfService): Service {
   switch (change.kind) {
-    case "put_service":
-      return { ...service, enabled: change.enabled, specModified: revision };
+    case "put_service": {
+      const { enabled, spec } = change;
+      const bytes = service.bytes + specBytes(spec) - specBytes(service.spec);
+      return { ...service, enabled, spec, specModified: revision, bytes };
+    }
     case "put_instance": {
       const before = findInstance(service, change.instance.id);
       const instances = replaced(
@@ -108,7 +116,8 @@ function applyToService(service: Service, revision: Revision, change: OfService)
 // Facts may come before the service's own fields when a log is read by the newest value of each key.
 function newService(name: ServiceName): Service {
   const bytes = SERVICE_BYTES + name.length;
-  return { name, modified: NO_REVISION, specModified: NO_REVISION, enabled: true, instances: [], aliases: [], bytes };
+  const [modified, specModified, spec] = [NO_REVISION, NO_REVISION, DEFAULT_SPEC];
+  return { name, modified, specModified, enabled: true, spec, instances: [], aliases: [], bytes };
 }
 
 /** `list`, sorted by key, with `after` in the place of `before` or where its key belongs. */

@@ -3,27 +3,11 @@ import fc from "fast-check";
 import { apply, type Change } from "./change.ts";
 import { type ClusterMap, emptyMap, findService, realmOf } from "./cluster_map.ts";
 import type { Revision } from "./names.ts";
+import { DEFAULT_SPEC, specBytes } from "./service_spec.ts";
 import { aliasBytes, instanceBytes, SERVICE_BYTES } from "./size.ts";
-import { anyEvent, EPOCH, historyOf } from "./testing.ts";
+import { anyEvent, contents, EPOCH, historyOf } from "./testing.ts";
 
-const events = fc.array(anyEvent, { maxLength: 40 });
-
-/** Everything of a map in a form that compares: tries of one content may differ in shape. */
-function contents(map: ClusterMap) {
-  return {
-    position: map.position,
-    floor: map.floor,
-    realms: [...map.realms].sort(byKey).map(([realm, { services, tombstones }]) => [
-      realm,
-      [...services].sort(byKey),
-      [...tombstones].sort(byKey),
-    ]),
-  };
-}
-
-function byKey(a: readonly [string, unknown], b: readonly [string, unknown]): number {
-  return a[0] < b[0] ? -1 : 1;
-}
+const events = fc.array(anyEvent, { maxLength: 40, size: "max" });
 
 Deno.test("apply() replayed from empty gives the live map", () => {
   fc.assert(fc.property(events, (list) => {
@@ -71,7 +55,8 @@ Deno.test("apply() keeps instances and aliases sorted, unique, and counted in by
         const aliases = service.aliases.map((alias) => alias.name);
         assert.deepEqual(aliases, [...new Set(aliases)].sort());
         const parts = [...service.instances.map(instanceBytes), ...service.aliases.map(aliasBytes)];
-        assert.equal(service.bytes, parts.reduce((sum, bytes) => sum + bytes, SERVICE_BYTES + name.length));
+        const own = SERVICE_BYTES + name.length + specBytes(service.spec);
+        assert.equal(service.bytes, parts.reduce((sum, bytes) => sum + bytes, own));
       }
     }
   }));
@@ -79,9 +64,9 @@ Deno.test("apply() keeps instances and aliases sorted, unique, and counted in by
 
 Deno.test("apply() costs the same on a large map", () => {
   let map = emptyMap(EPOCH);
-  const touch = (
-    n: number,
-  ): Change[] => [{ kind: "put_service", realm: "r", service: `s${n}`, enabled: true } as never];
+  const touch = (n: number): Change[] => [
+    { kind: "put_service", realm: "r", service: `s${n}`, enabled: true, spec: DEFAULT_SPEC } as never,
+  ];
   for (let n = 0; n < 5_000; n++) map = apply(map, BigInt(n + 1) as Revision, touch(n));
   const before = new Set(nodesOf(map));
   const added = nodesOf(apply(map, 5_001n as Revision, touch(77))).filter((node) => !before.has(node));

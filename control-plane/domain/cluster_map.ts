@@ -5,10 +5,12 @@ import type {
   Host,
   HostId,
   InstanceId,
+  LeaseId,
   Port,
   Realm,
   Revision,
   ServiceName,
+  Ttl,
   Version,
   Weight,
   Zone,
@@ -16,6 +18,7 @@ import type {
 import { NO_REVISION } from "./names.ts";
 import { PersistentMap } from "./persistent_map.ts";
 import type { Route } from "./route.ts";
+import type { ServiceSpec } from "./service_spec.ts";
 
 export interface ClusterMap {
   readonly position: Position;
@@ -43,6 +46,7 @@ export interface Service {
   /** Revision that last touched its own fields. */
   readonly specModified: Revision;
   readonly enabled: boolean;
+  readonly spec: ServiceSpec;
   /** By id, in byte order. */
   readonly instances: readonly Instance[];
   /** By name, in byte order. */
@@ -61,12 +65,24 @@ export interface InstanceSpec {
   readonly zone?: Zone;
   readonly hostId?: HostId;
   readonly metadata: Readonly<Record<string, string>>;
+  /** How long it stays without a beat of its lease; absent: permanent, and there is no lease. */
+  readonly ttl?: Ttl;
+  /** What holds it. */
+  readonly lease?: LeaseId;
 }
+
+/** What is observed; unknown is routed like passing. */
+export type Status = "passing" | "failing" | "unknown";
 
 export interface Instance extends InstanceSpec {
   readonly modified: Revision;
   /** What an operator wants. */
   readonly enabled: boolean;
+  /** It is leaving. */
+  readonly draining: boolean;
+  readonly status: Status;
+  /** Its lease ran out, and the brake keeps it. */
+  readonly held: boolean;
 }
 
 export interface Alias {

@@ -1,116 +1,170 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { apply } from "./change.ts";
-import { emptyMap, findInstance, findService, MAX_INSTANCES, MAX_SERVICE_BYTES } from "./cluster_map.ts";
+import type { Change } from "./change.ts";
+import { type ClusterMap, findAlias, findInstance, findService, type Instance, type Service } from "./cluster_map.ts";
 import { type Command, decide } from "./command.ts";
-import type { Revision } from "./names.ts";
-import { parseSplit } from "./route.ts";
-import { anyCommand, EPOCH, type Event, historyOf } from "./testing.ts";
+import { sameRoute } from "./route.ts";
+import { sameSpec } from "./service_spec.ts";
+import { anyCommand, anyMap, contents, historyOf, holds, next } from "./testing.ts";
 
-const at = { realm: "local", service: "identity" } as const;
-
-function register(id: string, more: object = {}): Command {
-  const instance = { id, host: "127.0.0.1", port: 8080, version: 1, weight: 100, metadata: {}, ...more };
-  return { kind: "register", ...at, instance } as unknown as Command;
-}
-
-function after(...commands: Command[]) {
-  return historyOf(commands as Event[]).at(-1)!.map;
-}
-
-Deno.test("decide() accepts only what leaves the map as asked for", () => {
-  fc.assert(fc.property(fc.array(anyCommand, { maxLength: 30 }), anyCommand, (list, command) => {
-    const { map } = historyOf(list).at(-1)!;
-    const decision = decide(map, command);
-    if (decision.kind !== "accept") return;
-    const next = apply(map, (map.position.revision + 1n) as Revision, decision.changes);
-    // Asked for again it is so already; what was removed is not there to remove.
-    assert.equal(decide(next, command).kind, command.kind === "deregister" ? "refuse" : "unchanged");
-    assert.equal(findService(next, command.realm, command.service)?.modified, next.position.revision);
-  }));
+Deno.test("decide() accepts only what leaves the map as asked for, and nothing else changed", () => {
+  fc.assert(
+    fc.property(anyMap, anyCommand, (map, command) => {
+      const decision = decide(map, command);
+      if (decision.kind !== "accept") return;
+      const after = historyOf([command], map).at(-1)!.map;
+      const gone = command.kind === "delete_service";
+      assert.equal(
+        findService(after, command.realm, command.service)?.modified,
+        gone ? undefined : after.position.revision,
+      );
+      const service = findService(map, command.realm, command.service);
+      assertAsAsked(command, service, findService(after, command.realm, command.service));
+      if (!decision.more) assertNothingElse(map, after, command, decision.changes);
+      // Asked for again, it is so already; what was removed is not there to remove.
+      const again = decide(after, unconditional(command)).kind;
+      const removes = ["deregister", "delete_service", "delete_alias"].includes(command.kind);
+      assert.equal(again, removes ? "refuse" : "unchanged");
+    }),
+    { numRuns: 1_000 },
+  );
 });
 
+/** What each kind of command promises, in words of its own. */
+function assertAsAsked(command: Command, before: Service | undefined, service: Service | undefined): void {
+  const instances = service?.instances ?? [];
+  const every = (of: (one: Instance) => boolean, is: (one: Instance) => boolean) =>
+    assert.ok(instances.filter(of).every(is), command.kind);
+  switch (command.kind) {
+    case "register": {
+      const known = findInstance(before, command.instance.id);
+      const { modified: _, enabled, status, ...rest } = findInstance(service, command.instance.id)!;
+      assert.deepEqual(rest, { ...command.instance, draining: false, held: false });
+      assert.equal(enabled, known?.enabled ?? true);
+      assert.equal(status, known && known.lease === rest.lease ? known.status : "unknown");
+      return;
+    }
+    case "deregister":
+      return assert.equal(findInstance(service, command.id), undefined);
+    case "set_enabled": {
+      const { id, hostId, enabled } = command;
+      if (id === undefined && hostId === undefined) {
+        assert.equal(service?.enabled, enabled);
+        return every(() => enabled, ({ draining }) => !draining);
+      }
+      const mine = (one: Instance) => one.id === id || hostId !== undefined && one.hostId === hostId;
+      return every(mine, (one) => one.enabled === enabled && !(enabled && one.draining));
+    }
+    case "drain": {
+      const { id, hostId } = command;
+      return every((one) => (id ?? one.id) === one.id && (hostId ?? one.hostId) === one.hostId, (one) => one.draining);
+    }
+    case "put_service":
+      assert.equal(service?.enabled, before?.enabled ?? true);
+      return assert.ok(sameSpec(service.spec, command.spec));
+    case "delete_service":
+      assert.ok(command.force || before?.instances.length === 0);
+      return assert.equal(service, undefined);
+    case "put_alias":
+      return assert.ok(sameRoute(findAlias(service, command.alias)!.route, command.route));
+    case "delete_alias":
+      return assert.equal(findAlias(service, command.alias), undefined);
+    case "report": {
+      const { lease, statuses } = command;
+      return every((one) => one.lease === lease && statuses.has(one.id), (one) => one.status === statuses.get(one.id));
+    }
+    case "expire":
+      return every((one) => one.lease !== undefined && command.leases.has(one.lease), () => false);
+    case "hold":
+      return every(
+        (one) => one.lease !== undefined && command.leases.has(one.lease),
+        (one) => one.held === command.held && (!one.held || one.status === "unknown"),
+      );
+    case "release":
+      return every((one) => one.held, () => false);
+  }
+}
+
+/** Other services, and what no change names, are the very objects that they were. */
+function assertNothingElse(
+  before: ClusterMap,
+  after: ClusterMap,
+  { realm, service: name }: Command,
+  changes: readonly Change[],
+) {
+  for (const [other, { services }] of before.realms) {
+    for (const [service, value] of services) {
+      if (other === realm && service === name) continue;
+      assert.equal(findService(after, other, service), value);
+    }
+  }
+  const named = new Set(
+    changes.map((change) =>
+      change.kind === "put_instance" ? change.instance.id : change.kind === "delete_instance" ? change.id : undefined
+    ),
+  );
+  const is = findService(after, realm, name);
+  for (const instance of findService(before, realm, name)?.instances ?? []) {
+    if (is && !named.has(instance.id)) assert.equal(findInstance(is, instance.id), instance);
+  }
+}
+
+function unconditional(command: Command): Command {
+  const { expected: _, ...rest } = command as Command & { expected?: unknown };
+  return rest as Command;
+}
+
 Deno.test("decide() relies on everything that it read", () => {
-  fc.assert(fc.property(fc.array(anyCommand, { maxLength: 30 }), anyCommand, (list, command) => {
-    const { map } = historyOf(list).at(-1)!;
+  fc.assert(fc.property(anyMap, anyCommand, (map, command) => {
     const decision = decide(map, command);
     if (decision.kind !== "accept") return;
-    const service = findService(map, command.realm, command.service);
-    const own = decision.relies.find(({ instance, alias }) => instance === undefined && alias === undefined);
-    assert.equal(own?.revision, service?.specModified ?? 0n);
-    for (const { instance, alias, revision } of decision.relies) {
-      if (instance) assert.equal(revision, findInstance(service, instance)?.modified ?? 0n);
-      if (alias) assert.equal(revision, service?.aliases.find(({ name }) => name === alias)?.modified ?? 0n);
+    assert.ok(decision.relies.every((reliance) => holds(map, reliance)), "it relies on what is so");
+    const own = decision.relies.filter((one) => !one.instance && !one.alias && !one.touch);
+    assert.equal(own.length, 1, "the service's own fields are always read");
+    for (const change of decision.changes) {
+      if (change.kind === "put_instance") assert.ok(decision.relies.some((one) => one.instance === change.instance.id));
+      if (change.kind === "delete_instance") assert.ok(decision.relies.some((one) => one.instance === change.id));
+      if (change.kind === "put_alias") assert.ok(decision.relies.some((one) => one.alias === change.alias.name));
+      if (change.kind === "delete_alias") assert.ok(decision.relies.some((one) => one.alias === change.name));
     }
   }));
 });
 
-Deno.test("decide() keeps what an operator wants when an instance registers again", () => {
-  const map = after(register("a"), { kind: "set_enabled", ...at, id: "a", enabled: false } as never);
-  const decision = decide(map, register("a", { port: 9090 }));
-  assert.ok(decision.kind === "accept");
-  const next = apply(map, 9n as Revision, decision.changes);
-  const instance = findInstance(findService(next, at.realm as never, at.service as never), "a" as never);
-  assert.deepEqual([instance?.port, instance?.enabled], [9090, false]);
+Deno.test("decide(): of two decisions on one map that both hold, the outcome is that of one after the other", () => {
+  let both = 0;
+  fc.assert(
+    fc.property(anyMap, anyCommand, anyCommand, fc.boolean(), (map, first, second, sameService) => {
+      // Those that meet are the interesting ones.
+      const other = sameService ? { ...second, realm: first.realm, service: first.service } : second;
+      const [one, two] = [decide(map, first), decide(map, other)];
+      if (one.kind !== "accept" || two.kind !== "accept") return;
+      const between = next(map, one.changes);
+      if (!two.relies.every((reliance) => holds(between, reliance))) return;
+      both++;
+      const outcome = timeless(next(between, two.changes));
+      const orders = [[first, other], [other, first]].map((order) => {
+        const done = order.reduce<ClusterMap | undefined>((map, command) => {
+          const decision = map && decide(map, command);
+          if (!decision || decision.kind === "refuse") return undefined;
+          return decision.kind === "accept" ? next(map, decision.changes) : map;
+        }, map);
+        return done && timeless(done);
+      });
+      assert.ok(orders.some((order) => equal(order, outcome)), `${first.kind} and ${other.kind}`);
+    }),
+    { numRuns: 3_000 },
+  );
+  assert.ok(both > 100, `only ${both} pairs met`);
 });
 
-Deno.test("decide() answers a write that changes nothing with the resource's revision", () => {
-  const map = after(register("a"), register("b"));
-  assert.deepEqual(decide(map, register("a")), { kind: "unchanged", revision: 1n });
-});
+/** A map but for its revisions. */
+function timeless(map: ClusterMap): unknown {
+  return JSON.parse(JSON.stringify(contents(map).realms, (key, value) => {
+    if (key === "modified" || key === "specModified") return undefined;
+    return typeof value === "bigint" ? "some revision" : value;
+  }));
+}
 
-Deno.test("decide() refuses to change what does not exist", () => {
-  const map = after(register("a"));
-  const refused = (command: object) => {
-    const decision = decide(map, command as Command);
-    return decision.kind === "refuse" ? [decision.code, decision.message] : decision.kind;
-  };
-  assert.deepEqual(refused({ kind: "deregister", ...at, id: "b" }), [
-    "not_found",
-    `Cannot find instance "identity/b": it does not exist`,
-  ]);
-  assert.deepEqual(refused({ kind: "set_enabled", ...at, service: "teams", enabled: false }), [
-    "not_found",
-    `Cannot find service "teams" in realm "local": it does not exist`,
-  ]);
-  assert.equal(refused({ kind: "set_enabled", ...at, id: "b", enabled: true })[0], "not_found");
-});
-
-Deno.test("decide() bounds the instances and the bytes of a service", () => {
-  let map = emptyMap(EPOCH);
-  const add = (command: Command) => {
-    const decision = decide(map, command);
-    if (decision.kind === "accept") map = apply(map, (map.position.revision + 1n) as Revision, decision.changes);
-    return decision;
-  };
-  for (let n = 0; n < MAX_INSTANCES; n++) assert.equal(add(register(`i${n}`)).kind, "accept");
-  const more = add(register("one-more"));
-  assert.ok(more.kind === "refuse" && more.code === "too_large" && more.violations[0]?.field === "instances");
-  assert.equal(add(register("i0", { port: 9 })).kind, "accept", "those that are there may change");
-
-  map = emptyMap(EPOCH);
-  const metadata = { k: "v".repeat(4_000) };
-  let last = add(register("i0", { metadata }));
-  for (let n = 1; last.kind === "accept"; n++) last = add(register(`i${n}`, { metadata }));
-  assert.ok(last.kind === "refuse" && last.code === "too_large" && last.violations[0]?.field === "metadata");
-  const service = findService(map, at.realm as never, at.service as never)!;
-  assert.ok(service.bytes <= MAX_SERVICE_BYTES && service.bytes > MAX_SERVICE_BYTES - 8_192);
-  assert.equal(add({ kind: "deregister", ...at, id: "i0" } as never).kind, "accept");
-});
-
-Deno.test("parseSplit() has one form for one split and refuses all else", () => {
-  const shares = (...pairs: [number, number][]) => pairs.map(([version, share]) => ({ version, share })) as never;
-  assert.deepEqual(parseSplit(shares([2, 1_000], [1, 9_000])), {
-    kind: "split",
-    shares: [{ version: 1, share: 9_000 }, { version: 2, share: 1_000 }],
-  });
-  for (
-    const [bad, problem] of [
-      [shares([1, 10_000]), /two or more/],
-      [shares([1, 9_000], [2, 999]), /add up to 10000 basis points, not 9999/],
-      [shares([1, 5_000], [1, 5_000]), /v1 occurs again/],
-      [shares([1, 9_999.5], [2, 0.5]), /whole numbers/],
-      [shares([1, 10_001], [2, -1]), /whole numbers/],
-    ] as const
-  ) assert.match((parseSplit(bad) as { problem: string }).problem, problem);
-});
+function equal(a: unknown, b: unknown): boolean {
+  return JSON.stringify(a) === JSON.stringify(b);
+}

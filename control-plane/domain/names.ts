@@ -17,6 +17,12 @@ export type Version = Checked<number, "Version">;
 /** 0 to 256. */
 export type Weight = Checked<number, "Weight">;
 export type StickyHeader = Checked<string, "StickyHeader">;
+/** What a registrar renews: whoever knows it can keep its instances on the map. */
+export type LeaseId = Checked<string, "LeaseId">;
+/** A writer's name for one write, the same when it is repeated. */
+export type OperationId = Checked<string, "OperationId">;
+/** In ms: 1 s to 24 h. */
+export type Ttl = Checked<number, "Ttl">;
 /** The map's only clock; 0 is before the first commit. */
 export type Revision = Checked<bigint, "Revision">;
 /** One unbroken history of the store. */
@@ -36,15 +42,23 @@ export const parseZone = textParser<Zone>(nameProblem);
 export const parseHost = textParser<Host>(hostProblem);
 export const parseStickyHeader = textParser<StickyHeader>(stickyHeaderProblem);
 
+export const parseLeaseId = textParser<LeaseId>(tokenProblem);
+export const parseOperationId = textParser<OperationId>(tokenProblem);
+
 export const parsePort = numberParser<Port>(1, 65535);
 export const parseVersion = numberParser<Version>(1, MAX_VERSION);
 export const parseWeight = numberParser<Weight>(0, 256);
+export const parseTtl = numberParser<Ttl>(1_000, 86_400_000);
 export const parseRevision = bigintParser<Revision>(0n);
 export const parseEpoch = bigintParser<Epoch>(1n);
 
 export const NO_REVISION = 0n as Revision;
 export const DEFAULT_VERSION = 1 as Version;
 export const DEFAULT_WEIGHT = 100 as Weight;
+
+function tokenProblem(text: string): string | undefined {
+  return /^[A-Za-z0-9._-]{1,64}$/.test(text) ? undefined : "expected 1 to 64 of A-Z, a-z, 0-9, ., _ and -";
+}
 
 function textParser<T extends string>(problemOf: (text: string) => string | undefined) {
   return (text: string): T | Invalid => {

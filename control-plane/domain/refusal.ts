@@ -8,6 +8,14 @@ export type RefusalCode =
   | "not_found"
   /** Over a limit of size or number. */
   | "too_large"
+  /** The resource is not at the revision that the writer expected. */
+  | "moved"
+  /** What is asked for would take too much away: it must be forced. */
+  | "in_use"
+  /** So far back nothing is remembered. */
+  | "forgotten"
+  /** Its sender asks too much at once. */
+  | "too_many"
   /** Others kept changing what this relies on. */
   | "conflict"
   /** Not possible now and certainly not done: try again. */

@@ -1,6 +1,6 @@
 /** The newest commits, kept in memory for those who watch a store. */
 import type { Revision } from "../domain/names.ts";
-import { type Batch, Lost } from "./store.ts";
+import type { Batch } from "./store.ts";
 import { writesSize } from "./writes.ts";
 
 /** How much is kept: whatever is reached first counts. The newest commit is kept however large it is. */
@@ -11,24 +11,31 @@ export interface FeedLimits {
 
 const LIMITS: FeedLimits = { batches: 16_384, bytes: 32 << 20 };
 
+/** Commits that are no longer kept here, as `Store.history` gives them: up to the newest when it is called. */
+export type Past = (prefix: string, after: Revision) => AsyncIterable<Batch>;
+
 /**
  * Commits in order, for any number of readers. Each has a position of its own and asks for what comes next, so a slow one
- * costs nobody anything: it finds out by {@link Lost} once that is no longer kept.
+ * costs nobody anything: once that is no longer kept, it catches up from the store's log.
  */
 export class Feed {
+  readonly #past: Past;
   readonly #limits: FeedLimits;
   readonly #waiting = new Set<() => void>();
   /** Rising by revision; what lies before `#first` is forgotten and cut off now and then. */
   #kept: { readonly batch: Batch; readonly bytes: number }[] = [];
   #first = 0;
   #bytes = 0;
-  /** The newest revision that is not kept: who stands below it is lost. */
+  /** The newest revision that is not kept: who stands below it needs the log. */
   #floor: Revision;
+  #newest: Revision;
   #closed = false;
 
   /** Begins after revision `floor`. */
-  constructor(floor: Revision, limits: FeedLimits = LIMITS) {
+  constructor(floor: Revision, past: Past, limits: FeedLimits = LIMITS) {
     this.#floor = floor;
+    this.#newest = floor;
+    this.#past = past;
     this.#limits = limits;
   }
 
@@ -38,6 +45,7 @@ export class Feed {
       const bytes = writesSize(batch.writes);
       this.#kept.push({ batch, bytes });
       this.#bytes += bytes;
+      this.#newest = batch.revision;
     }
     this.#forget();
     this.#wake();
@@ -48,7 +56,16 @@ export class Feed {
     let position = after;
     while (!signal.aborted) {
       if (this.#closed) throw new Error(`Cannot watch from revision ${position}: the store is closed`);
-      if (position < this.#floor) throw new Lost(position);
+      if (position < this.#floor) {
+        // The log is asked for all up to here, and what comes meanwhile is after this: no gap, and nothing twice.
+        const newest = this.#newest;
+        for await (const batch of this.#past(prefix, position)) {
+          yield batch;
+          if (signal.aborted) return;
+        }
+        position = newest;
+        continue;
+      }
       const batch = this.#next(position);
       if (batch === undefined) {
         await this.#more(signal);
@@ -111,7 +128,8 @@ export class Feed {
   }
 }
 
-function under(prefix: string, batch: Batch): Batch {
+/** The part of a commit that is under `prefix`. */
+export function under(prefix: string, batch: Batch): Batch {
   if (prefix === "") return batch;
   return { revision: batch.revision, writes: batch.writes.filter(({ key }) => key.startsWith(prefix)) };
 }

@@ -5,9 +5,12 @@
 import type { DatabaseSync } from "node:sqlite";
 import { NO_REVISION, type Revision } from "../domain/names.ts";
 import { Feed, type FeedLimits } from "./feed.ts";
+import { SqliteBackup } from "./sqlite_backup.ts";
 import { openSqliteFile, SQLITE_FULL, sqliteCode } from "./sqlite_file.ts";
-import type { Batch, Commit, Guard, Snapshot, Store, Write } from "./store.ts";
-import { writesProblem, writesSize } from "./writes.ts";
+import { SqlitePast } from "./sqlite_past.ts";
+import { entryOf, sumOf } from "./sqlite_rows.ts";
+import type { Batch, Commit, Entry, Guard, Snapshot, Store, Sweep, Write } from "./store.ts";
+import { isSweep, writesProblem, writesSize } from "./writes.ts";
 
 /** Opens or creates the file at `path` for this process alone. Throws `CannotOpenStore`. */
 export function openSqliteStore(path: string, limits?: FeedLimits): Store {
@@ -15,15 +18,16 @@ export function openSqliteStore(path: string, limits?: FeedLimits): Store {
 }
 
 interface Pending {
-  readonly writes: readonly Write[];
+  readonly writes: readonly (Write | Sweep)[];
   readonly guards: readonly Guard[];
   readonly answer: (commit: Commit) => void;
 }
 
-/** One commit of a group, judged; valid once the group's transaction is durable. */
+/** One commit of a group, judged, and what it wrote; valid once the group's transaction is durable. */
 interface Judged {
   readonly pending: Pending;
   readonly commit: Commit;
+  readonly writes?: readonly Write[];
 }
 
 /** SQLite blocks the event loop: about 10 ms of writing, or one large commit, before others have their turn. */
@@ -33,33 +37,31 @@ class SqliteStore implements Store {
   readonly #path: string;
   readonly #file: DatabaseSync;
   readonly #sql: Statements;
+  readonly #past: SqlitePast;
+  readonly #backup: SqliteBackup;
   readonly #feed: Feed;
   #revision: Revision;
   #queue: Pending[] = [];
-  #closed = false;
+  #closed: Promise<void> | undefined;
 
   constructor(path: string, file: DatabaseSync, limits?: FeedLimits) {
     this.#path = path;
     this.#file = file;
     this.#sql = prepare(file);
-    this.#revision = this.#sql.clock.get()?.["revision"] as Revision;
-    this.#feed = new Feed(this.#revision, limits);
+    this.#past = new SqlitePast(file, () => this.#mustBeOpen());
+    this.#backup = new SqliteBackup(path, file);
+    this.#revision = this.#past.newest();
+    this.#feed = new Feed(this.#revision, (prefix, after) => this.history(prefix, after), limits);
+  }
+
+  async read(prefix: string, at: Revision = this.#revision): Promise<Snapshot> {
+    this.#mustBeOpen();
+    if (at < this.#revision) return { revision: at, entries: await this.#past.read(prefix, at) };
+    return { revision: this.#revision, entries: this.#read(prefix) };
   }
 
   // deno-lint-ignore require-await -- what is thrown has to arrive as a rejection
-  async read(prefix: string): Promise<Snapshot> {
-    this.#mustBeOpen();
-    const entries = [];
-    for (const row of this.#sql.from.iterate(prefix)) {
-      const key = row["key"] as string;
-      if (!key.startsWith(prefix)) break;
-      entries.push({ key, value: row["value"] as Uint8Array, revision: row["revision"] as Revision });
-    }
-    return { revision: this.#revision, entries };
-  }
-
-  // deno-lint-ignore require-await -- as above
-  async commit(writes: readonly Write[], guards: readonly Guard[] = []): Promise<Commit> {
+  async commit(writes: readonly (Write | Sweep)[], guards: readonly Guard[] = []): Promise<Commit> {
     this.#mustBeOpen();
     const problem = writesProblem(writes);
     if (problem !== undefined) return { kind: "refused", reason: problem };
@@ -73,13 +75,48 @@ class SqliteStore implements Store {
     return this.#feed.watch(prefix, after, signal);
   }
 
-  // deno-lint-ignore require-await -- nothing to wait for
-  async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#closed) return;
-    this.#closed = true;
+  history(prefix: string, after: Revision): AsyncIterable<Batch> {
+    return this.#past.history(prefix, after, this.#revision);
+  }
+
+  async forget(upTo: Revision): Promise<void> {
+    this.#mustBeOpen();
+    try {
+      await this.#past.forget(upTo < this.#revision ? upTo : this.#revision);
+    } catch (error) {
+      this.#mustBeOpen();
+      throw new Error(this.#reason(error), { cause: error });
+    }
+  }
+
+  remembered(): Revision {
+    return this.#past.remembered();
+  }
+
+  async backup(path: string): Promise<void> {
+    this.#mustBeOpen();
+    await this.#backup.write(path);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#closed ??= this.#close();
+  }
+
+  async #close(): Promise<void> {
     while (this.#queue.length > 0) this.#flush();
     this.#feed.close();
+    await this.#backup.idle();
     this.#file.close();
+    this.#backup.close();
+  }
+
+  #read(prefix: string): readonly Entry[] {
+    const entries = [];
+    for (const row of this.#sql.from.iterate(prefix)) {
+      if (!(row["key"] as string).startsWith(prefix)) break;
+      entries.push(entryOf(row));
+    }
+    return entries;
   }
 
   #next(): void {
@@ -93,8 +130,8 @@ class SqliteStore implements Store {
     const group = takeGroup(this.#queue);
     this.#queue = this.#queue.slice(group.length);
     const judged = this.#transact(group);
-    const batches = judged.flatMap(({ pending: { writes }, commit }) =>
-      commit.kind === "committed" ? [{ revision: commit.revision, writes }] : []
+    const batches = judged.flatMap(({ commit, writes }) =>
+      commit.kind === "committed" && writes ? [{ revision: commit.revision, writes }] : []
     );
     this.#revision = batches.at(-1)?.revision ?? this.#revision;
     this.#feed.publish(batches);
@@ -130,19 +167,33 @@ class SqliteStore implements Store {
   /** Judges guards and writes in the order of arrival, inside the transaction: a later commit sees the earlier ones. */
   #apply(group: readonly Pending[]): readonly Judged[] {
     let revision = this.#revision;
-    const judged = group.map((pending): Judged => {
+    return group.map((pending): Judged => {
       if (!pending.guards.every((guard) => this.#revisionOf(guard.key) === guard.revision)) {
         return { pending, commit: { kind: "conflict" } };
       }
+      const writes = pending.writes.flatMap((write) => isSweep(write) ? this.#deletions(write) : [write]);
+      if (writes.length === 0) return { pending, commit: { kind: "committed", revision } };
       revision = revision + 1n as Revision;
-      for (const { key, value } of pending.writes) {
-        if (value === undefined) this.#sql.remove.run(key);
-        else this.#sql.put.run(key, value, revision);
-      }
-      return { pending, commit: { kind: "committed", revision } };
+      for (const write of writes) this.#write(write, revision);
+      return { pending, commit: { kind: "committed", revision }, writes };
     });
-    if (revision > this.#revision) this.#sql.tick.run(revision);
-    return judged;
+  }
+
+  #write({ key, value }: Write, revision: Revision): void {
+    const sum = sumOf(key, revision, value);
+    this.#sql.log.run(revision, key, value ?? null, sum);
+    if (value === undefined) this.#sql.remove.run(key);
+    else this.#sql.put.run(key, value, revision, sum);
+  }
+
+  #deletions({ prefix }: Sweep): readonly Write[] {
+    const keys = [];
+    for (const row of this.#sql.keysFrom.iterate(prefix)) {
+      const key = row["key"] as string;
+      if (!key.startsWith(prefix)) break;
+      keys.push({ key });
+    }
+    return keys;
   }
 
   #revisionOf(key: string): Revision {
@@ -188,11 +239,14 @@ function prepare(file: DatabaseSync) {
     begin: file.prepare("BEGIN IMMEDIATE"),
     commit: file.prepare("COMMIT"),
     rollback: file.prepare("ROLLBACK"),
-    clock: exact("SELECT revision FROM clock"),
-    tick: file.prepare("UPDATE clock SET revision = ?"),
-    from: exact("SELECT key, value, revision FROM entries WHERE key >= ? ORDER BY key"),
+    from: exact("SELECT key, value, revision, sum FROM entries WHERE key >= ? ORDER BY key"),
+    keysFrom: file.prepare("SELECT key FROM entries WHERE key >= ? ORDER BY key"),
     revisionOf: exact("SELECT revision FROM entries WHERE key = ?"),
-    put: file.prepare("INSERT OR REPLACE INTO entries (key, value, revision) VALUES (?, ?, ?)"),
+    put: file.prepare("INSERT OR REPLACE INTO entries (key, value, revision, sum) VALUES (?, ?, ?, ?)"),
     remove: file.prepare("DELETE FROM entries WHERE key = ?"),
+    // What is overwritten never leaves SQLite. FAIL: what fails ends the whole group, so none is prepared to be undone alone.
+    log: file.prepare(`
+      INSERT OR FAIL INTO log (revision, key, value, sum, before, before_revision, before_sum)
+      SELECT ?1, ?2, ?3, ?4, value, revision, sum FROM (SELECT 1) LEFT JOIN entries ON key = ?2`),
   };
 }

@@ -37,6 +37,15 @@ export function sqliteCode(error: unknown): number | undefined {
   return typeof code === "number" ? code & 0xff : undefined;
 }
 
+/** The first value of what a pragma answers. */
+export function pragma(file: DatabaseSync, text: string): unknown {
+  const row = file.prepare(`PRAGMA ${text}`).get();
+  return row && Object.values(row)[0];
+}
+
+/** How long the write-ahead log becomes before it is copied into the file, in pages of 4 KiB. */
+export const LOG_PAGES = 1_000;
+
 export const SQLITE_FULL = 13;
 const SQLITE_BUSY = 5;
 const SQLITE_READONLY = 8;
@@ -45,15 +54,25 @@ const SQLITE_NOTADB = 26;
 
 /** Marks our files for `file(1)` and for us: "Prtl". */
 const APPLICATION_ID = 0x5072746c;
-const SCHEMA_VERSION = 1;
+const SCHEMA_VERSION = 2;
 
-// The key is the table: values are small and read in its order. TEXT compares by bytes of UTF-8.
+// What is now: the key is the table, values are small and read in its order. TEXT compares by bytes of UTF-8.
+// What was: a row for each write, in order, with what it overwrote. A value that is NULL was not there.
 const SCHEMA = `
-  CREATE TABLE entries (key TEXT PRIMARY KEY, value BLOB NOT NULL, revision INTEGER NOT NULL) STRICT, WITHOUT ROWID;
-  CREATE TABLE clock (id INTEGER PRIMARY KEY CHECK (id = 1), revision INTEGER NOT NULL) STRICT;
-  INSERT INTO clock VALUES (1, 0);
+  CREATE TABLE entries (
+    key TEXT PRIMARY KEY, value BLOB NOT NULL, revision INTEGER NOT NULL, sum INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE log (
+    id INTEGER PRIMARY KEY, revision INTEGER NOT NULL, key TEXT NOT NULL, value BLOB, sum INTEGER NOT NULL,
+    before BLOB, before_revision INTEGER, before_sum INTEGER
+  ) STRICT;
+  CREATE TABLE remembered (revision INTEGER NOT NULL) STRICT;
+  INSERT INTO remembered VALUES (0);
   PRAGMA application_id = ${APPLICATION_ID};
   PRAGMA user_version = ${SCHEMA_VERSION};`;
+
+// Revisions leave no number out, and the log begins where what is remembered ends, or before.
+const GAP = "SELECT 1 FROM remembered WHERE revision + 1 < (SELECT revision FROM log ORDER BY id LIMIT 1)";
 
 // Prepared statements, not `exec`: only their errors carry a code.
 function configure(file: DatabaseSync): void {
@@ -63,6 +82,9 @@ function configure(file: DatabaseSync): void {
   // FULL: every commit is synced. The second goes beyond fsync where fsync is not enough (macOS).
   pragma(file, "synchronous = FULL");
   pragma(file, "fullfsync = ON");
+  pragma(file, `wal_autocheckpoint = ${LOG_PAGES}`);
+  // What a backup made longer is given back.
+  pragma(file, `journal_size_limit = ${8 * LOG_PAGES * 4096}`);
 }
 
 function checkSchema(path: string, file: DatabaseSync): void {
@@ -77,20 +99,19 @@ function checkSchema(path: string, file: DatabaseSync): void {
   } else if (version !== SCHEMA_VERSION) {
     throw new CannotOpenStore(
       path,
-      `it has the form ${version}, this program knows ${SCHEMA_VERSION}: use the program that wrote it or a newer one`,
+      `it has the form ${version}, this program knows ${SCHEMA_VERSION}: ${
+        version > SCHEMA_VERSION ? "use the program that wrote it, or a newer one" : OLDER
+      }`,
     );
   }
   file.prepare("COMMIT").run();
-  const damage = pragma(file, "quick_check(1)");
+  const damage = pragma(file, "integrity_check(1)");
   if (damage !== "ok") throw new CannotOpenStore(path, `${DAMAGED} (${String(damage).replaceAll("\n", " ")})`);
-}
-
-function pragma(file: DatabaseSync, text: string): unknown {
-  const row = file.prepare(`PRAGMA ${text}`).get();
-  return row && Object.values(row)[0];
+  if (file.prepare(GAP).get()) throw new CannotOpenStore(path, `${DAMAGED} (its log has a gap)`);
 }
 
 const ELSEWHERE = "name another file";
+const OLDER = "export the map with the program that wrote it, and import that into a new file";
 const DAMAGED = "the file is damaged: restore it from a backup, or move it away to start with an empty map";
 
 function unusable(error: unknown): string {

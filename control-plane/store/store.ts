@@ -8,18 +8,43 @@
  * - **Guarded.** A commit applies only if every guard holds at that moment; `conflict` means that none of it was written.
  * - **In order, without a gap.** A watch delivers every commit after its start once, whole, in order of revisions, or it
  *   ends "lost": then read again and go on from there. It never delivers what is not durable.
+ * - **Remembered.** The past from `remembered` on can be read, also after a restart: as of a revision, and as the log.
  * - **Honest.** `refused` means certainly not written; `unknown` means perhaps, and is answered only when the store
- *   cannot tell. Nothing else is thrown but after `[Symbol.asyncDispose]`.
+ *   cannot tell. Besides {@link Lost} nothing is thrown but after `[Symbol.asyncDispose]`, for what the disk has damaged,
+ *   and where `forget` or `backup` cannot write.
  */
 import type { Revision } from "../domain/names.ts";
 
 export interface Store extends AsyncDisposable {
-  /** Everything under `prefix`, in byte order of keys, as of one revision. */
-  read(prefix: string): Promise<Snapshot>;
-  /** Writes all of `writes` if all `guards` hold. A key may occur once in `writes`; at least one write. */
-  commit(writes: readonly Write[], guards?: readonly Guard[]): Promise<Commit>;
-  /** Commits that touch `prefix` after revision `after`, until `signal` ends it; a slow reader delays nobody. */
+  /**
+   * Everything under `prefix`, in byte order of keys, as of one revision: the newest, or `at` where that is older.
+   * Throws {@link Lost}.
+   */
+  read(prefix: string, at?: Revision): Promise<Snapshot>;
+  /**
+   * Writes all of `writes` if all `guards` hold. At least one write; a key may occur once, and a sweep's prefix stands
+   * for all keys under it. Sweeps that find nothing, and nothing else, are no commit: the answer is the newest revision.
+   */
+  commit(writes: readonly (Write | Sweep)[], guards?: readonly Guard[]): Promise<Commit>;
+  /**
+   * Commits that touch `prefix` after revision `after`, until `signal` ends it; a slow reader delays nobody.
+   * Throws {@link Lost}.
+   */
   watch(prefix: string, after: Revision, signal: AbortSignal): AsyncIterable<Batch>;
+  /**
+   * Commits that touched `prefix` after revision `after`, as `watch` delivers them, up to the newest when it is called.
+   * Throws {@link Lost}, also midway.
+   */
+  history(prefix: string, after: Revision): AsyncIterable<Batch>;
+  /** Revisions before `upTo`, or before the newest, need not be remembered any more. Resolves when their room is free. */
+  forget(upTo: Revision): Promise<void>;
+  /** The oldest revision that can be read; commits after it are in `history`. */
+  remembered(): Revision;
+  /**
+   * Writes a copy, as of one revision, that opens as a store; others go on meanwhile. Throws where there is a file.
+   * Absent: not this store's to do.
+   */
+  backup?(path: string): Promise<void>;
 }
 
 export interface Snapshot {
@@ -40,6 +65,11 @@ export interface Write {
   readonly value?: Uint8Array;
 }
 
+/** Deletes all keys that begin so and are there when the commit is made: a batch names each. */
+export interface Sweep {
+  readonly prefix: string;
+}
+
 /** The key was last written at this revision; 0: it does not exist. */
 export interface Guard {
   readonly key: string;
@@ -52,15 +82,18 @@ export type Commit =
   | { readonly kind: "refused"; readonly reason: string }
   | { readonly kind: "unknown"; readonly reason: string };
 
-/** One commit's writes under the watched prefix. */
+/**
+ * One commit's writes under the asked prefix, in their order; where a sweep stood, a deletion of each key it found, in
+ * order of keys. A watch that keeps up gets the very objects that this store's `commit` was given, others get equal ones.
+ */
 export interface Batch {
   readonly revision: Revision;
   readonly writes: readonly Write[];
 }
 
-/** Ends a watch whose next commit is no longer to be had. */
+/** What was asked for is no longer kept: a watch's next commit, or the past before `remembered`. */
 export class Lost extends Error {
   constructor(after: Revision) {
-    super(`Cannot watch from revision ${after}: what came next is no longer kept`);
+    super(`Cannot go back to revision ${after}: what came next is no longer kept`);
   }
 }

@@ -4,6 +4,8 @@ import { NO_REVISION, type Revision } from "../domain/names.ts";
 import type { FeedLimits } from "./feed.ts";
 import { type Batch, type Commit, Lost, type Store, type Write } from "./store.ts";
 import { testAgainstModel } from "./suite_model.ts";
+import { testPast } from "./suite_past.ts";
+import { testSweeping } from "./suite_sweep.ts";
 
 /** One store under test. */
 export interface Subject extends AsyncDisposable {
@@ -25,12 +27,16 @@ export function testStore(name: string, make: MakeSubject): void {
   testReading(test);
   testCommitting(test);
   testWatching(test);
+  testFallingBehind(test);
   testLosing(test);
+  testSweeping(test);
+  testPast(test);
   testClosing(test);
   testAgainstModel(name, make);
 }
 
-type Test = (title: string, run: (subject: Subject) => Promise<void>, limits?: FeedLimits) => void;
+/** Registers one test with a store of its own. */
+export type Test = (title: string, run: (subject: Subject) => Promise<void>, limits?: FeedLimits) => void;
 
 function testReading(test: Test): void {
   test("read() of an empty store is nothing at revision 0", async ({ store }) => {
@@ -164,42 +170,76 @@ function testWatching(test: Test): void {
   });
 }
 
+const few: FeedLimits = { batches: 10, bytes: 1 << 20 };
+
+function testFallingBehind(test: Test): void {
+  test(
+    "watch() goes on from the log where commits are no longer at hand, and is lost below what is remembered",
+    async ({ store }) => {
+      const revisions = await writeTogether(store, 30);
+      for (const from of range(30)) {
+        const after = revisions[from - 1] ?? NO_REVISION;
+        const batches = await take(store, "", after, 30 - from);
+        assert.deepEqual(batches.map(({ revision }) => revision), revisions.slice(from));
+      }
+      assert.deepEqual((await take(store, "l3", NO_REVISION, 4)).map(({ writes }) => writes.map(({ key }) => key)), [
+        ["l3"],
+        ["l3"],
+        ["l3"],
+        ["l3"],
+      ]);
+      await store.forget(revisions[11]!);
+      await assert.rejects(take(store, "", revisions[10]!, 1), Lost);
+      assert.deepEqual(
+        (await take(store, "", revisions[11]!, 18)).map(({ revision }) => revision),
+        revisions.slice(12),
+      );
+      const next = take(store, "none", revisions[11]!, 1);
+      const last = revisionOf(await store.commit([put("none", "1")]));
+      assert.deepEqual((await next).map(({ revision }) => revision), [last]);
+    },
+    few,
+  );
+
+  test(
+    "watch() of a reader that falls behind delays nobody, and leaves out and doubles nothing while commits go on",
+    async ({ store }) => {
+      const slow = store.watch("", NO_REVISION, new AbortController().signal)[Symbol.asyncIterator]();
+      const quick = take(store, "", NO_REVISION, 180);
+      const written = [...await writeTogether(store, 1)];
+      const seen = [(await slow.next()).value?.revision];
+      // 59 commits behind now; then it reads one of them for each two that come.
+      for (const turn of range(60)) {
+        if (turn > 0) written.push(...await writeTogether(store, turn === 1 ? 59 : 2));
+        if (turn > 1) seen.push((await slow.next()).value?.revision);
+      }
+      written.push(...await writeTogether(store, 4));
+      while (seen.length < written.length) seen.push((await slow.next()).value?.revision);
+      assert.deepEqual(seen, written);
+      assert.deepEqual((await quick).map(({ revision }) => revision), written);
+      await slow.return?.();
+    },
+    few,
+  );
+}
+
 function testLosing(test: Test): void {
-  const few = { batches: 10, bytes: 1 << 20 };
-
-  test("watch() is lost below what is kept, and goes on from what was read", async ({ store }) => {
-    const revisions = await writeTogether(store, 30);
-    await assert.rejects(take(store, "", NO_REVISION, 1), Lost);
-    const { revision } = await store.read("");
-    const next = take(store, "", revision, 1);
-    const [last] = await writeTogether(store, 1);
-    assert.deepEqual((await next).map((batch) => batch.revision), [last]);
-    assert.equal((await take(store, "", revisions[28]!, 1))[0]?.revision, revisions[29]);
-  }, few);
-
-  test("watch() is lost when its reader falls behind, and delays nobody else", async ({ store }) => {
-    const end = new AbortController();
-    const slow = store.watch("", NO_REVISION, end.signal)[Symbol.asyncIterator]();
-    const quick = take(store, "", NO_REVISION, 60);
+  test("watch() is lost when what its reader is behind by is forgotten", async ({ store }) => {
+    const slow = store.watch("", NO_REVISION, new AbortController().signal)[Symbol.asyncIterator]();
     const [first] = await writeTogether(store, 1);
     assert.equal((await slow.next()).value?.revision, first);
-    const rest: Revision[] = [];
-    for (const one of range(59)) {
-      rest.push(revisionOf(await store.commit([put("a", `${one}`)])));
-      // Who reads as soon as there is something needs a turn to do so.
-      await new Promise<void>((resolve) => setImmediate(resolve));
-    }
-    assert.deepEqual((await quick).map(({ revision }) => revision), [first, ...rest]);
+    const revisions = await writeTogether(store, 59);
+    await store.forget(revisions[1]!);
     await assert.rejects(slow.next(), Lost);
-    end.abort();
+    assert.deepEqual((await take(store, "", revisions[1]!, 57)).length, 57);
   }, few);
 
-  test("watch() keeps commits up to a number of bytes, the newest however large", async ({ store }) => {
+  test("watch() keeps the newest commit at hand however large it is", async ({ store }) => {
     const large = { key: "a", value: new Uint8Array(5_000) };
     const revisions = [];
     for (const _ of range(3)) revisions.push(revisionOf(await store.commit([large])));
-    await assert.rejects(take(store, "", revisions[0]!, 1), Lost);
-    assert.equal((await take(store, "", revisions[1]!, 1))[0]?.writes[0]?.value?.length, 5_000);
+    assert.equal((await take(store, "", revisions[1]!, 1))[0]?.writes[0], large);
+    assert.deepEqual((await take(store, "", NO_REVISION, 3)).map(({ revision }) => revision), revisions);
   }, { batches: 10, bytes: 4_000 });
 }
 
@@ -216,6 +256,9 @@ function testClosing(test: Test): void {
     await assert.rejects(waiting, /closed/);
     await assert.rejects(store.commit([put("late", "1")]), /closed/);
     await assert.rejects(store.read(""), /closed/);
+    await assert.rejects(store.read("", NO_REVISION), /closed/);
+    await assert.rejects(Array.fromAsync(store.history("", NO_REVISION)), /closed/);
+    await assert.rejects(store.forget(NO_REVISION), /closed/);
     const reopened = await subject.reopen?.();
     if (reopened) assert.equal((await reopened.read("")).entries.length, 20);
   });
@@ -256,7 +299,7 @@ async function drain(store: Store, signal: AbortSignal): Promise<readonly Batch[
 }
 
 /** `wanted` commits of two keys each, all at once; their revisions, which rise as they were made. */
-async function writeTogether(store: Store, wanted: number): Promise<readonly Revision[]> {
+export async function writeTogether(store: Store, wanted: number): Promise<readonly Revision[]> {
   const commits = await Promise.all(
     range(wanted).map((one) => store.commit([put(`k${one % 7}`, `${one}`), put(`l${one % 7}`, `${one}`)])),
   );
@@ -274,7 +317,7 @@ async function increment(store: Store, key: string, times: number): Promise<void
   }
 }
 
-function range(length: number): readonly number[] {
+export function range(length: number): readonly number[] {
   return Array.from({ length }, (_, at) => at);
 }
 

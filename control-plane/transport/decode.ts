@@ -1,88 +1,46 @@
-/** Requests of the contract as commands and scopes of the domain. Total: whatever comes in gives a value or a refusal. */
-import { MAX_METADATA_BYTES, type Position } from "../domain/cluster_map.ts";
-import type { Command } from "../domain/command.ts";
+/** What requests of all services have in common, as the domain has it. Total: whatever comes in gives a value or a refusal. */
+import type { Position } from "../domain/cluster_map.ts";
+import type { Expected } from "../domain/decision.ts";
 import {
-  DEFAULT_VERSION,
-  DEFAULT_WEIGHT,
   Invalid,
-  parseAliasName,
+  type OperationId,
   parseEpoch,
-  parseHost,
-  parseHostId,
-  parseInstanceId,
-  parsePort,
+  parseOperationId,
   parseRealm,
   parseRevision,
   parseServiceName,
-  parseStickyHeader,
-  parseVersion,
-  parseWeight,
-  parseZone,
+  type Revision,
 } from "../domain/names.ts";
-import { type Refusal, refuse } from "../domain/refusal.ts";
-import { parseSplit, type Route, type Share } from "../domain/route.ts";
-import { metadataBytes, textBytes } from "../domain/size.ts";
+import type { Refusal } from "../domain/refusal.ts";
+import { textBytes } from "../domain/size.ts";
 import type { Scope } from "../domain/update.ts";
 import type * as pb from "../../proto/gen/portolan/v1/cluster_map_pb.ts";
-import type {
-  DeregisterRequest,
-  InstanceSpec,
-  PutAliasRequest,
-  RegisterRequest,
-  SetEnabledRequest,
-} from "../../proto/gen/portolan/v1/registry_pb.ts";
+import type { WriteOptions } from "../../proto/gen/portolan/v1/registry_pb.ts";
 import { Violations } from "./violations.ts";
-
-/** A command and why it was given. */
-export interface Order {
-  readonly kind: "order";
-  readonly command: Command;
-  readonly reason: string;
-}
 
 /** Of any request, over any transport. */
 export const MAX_REQUEST_BYTES = 1 << 20;
 
 const MAX_REASON_BYTES = 1_024;
 
-export function registerOrder(request: RegisterRequest): Order | Refusal {
-  const fields = new Violations();
-  const target = targetOf(fields, request);
-  const id = fields.take("id", parseInstanceId(request.id));
-  const instance = instanceOf(fields, request.instance);
-  const bytes = request.instance ? metadataBytes(request.instance.metadata) : 0;
-  const refusal = fields.refusal();
-  if (refusal) return refusal;
-  if (bytes > MAX_METADATA_BYTES) {
-    return refuse("too_large", `metadata: ${bytes} bytes are more than ${MAX_METADATA_BYTES}`, [
-      { field: "metadata", description: `expected keys and values of at most ${MAX_METADATA_BYTES} bytes together` },
-    ]);
-  }
-  return order(request, { kind: "register", ...target, instance: { id, ...instance } });
+/** What comes with every write. */
+export interface Options {
+  readonly reason: string;
+  readonly expected?: Expected;
+  readonly operationId?: OperationId;
 }
 
-export function deregisterOrder(request: DeregisterRequest): Order | Refusal {
-  const fields = new Violations();
-  const target = targetOf(fields, request);
-  const id = fields.take("id", parseInstanceId(request.id));
-  return fields.refusal() ?? order(request, { kind: "deregister", ...target, id });
-}
-
-export function setEnabledOrder(request: SetEnabledRequest): Order | Refusal {
-  const fields = new Violations();
-  const target = targetOf(fields, request);
-  const id = request.id === "" ? undefined : fields.take("id", parseInstanceId(request.id));
-  const { enabled } = request;
-  const command = { kind: "set_enabled", ...target, enabled, ...(id !== undefined && { id }) } as const;
-  return fields.refusal() ?? order(request, command);
-}
-
-export function putAliasOrder(request: PutAliasRequest): Order | Refusal {
-  const fields = new Violations();
-  const target = targetOf(fields, request);
-  const alias = fields.take("alias", parseAliasName(request.alias));
-  const route = routeOf(fields, request.route);
-  return fields.refusal() ?? order(request, { kind: "put_alias", ...target, alias, route });
+/** Options of a write; a condition makes sense for `one` resource only. */
+export function optionsOf(fields: Violations, options: WriteOptions | undefined, one = true): Options {
+  const { reason = "", expectedRevision, operationId = "" } = options ?? {};
+  if (textBytes(reason) > MAX_REASON_BYTES) fields.add("reason", `expected at most ${MAX_REASON_BYTES} bytes`);
+  if (!one && expectedRevision !== undefined) fields.add("expectedRevision", "expected for one resource only");
+  return {
+    reason,
+    ...(expectedRevision !== undefined &&
+      { expected: fields.take("expectedRevision", parseRevision(expectedRevision)) }),
+    ...(operationId !== "" && { operationId: fields.take("operationId", parseOperationId(operationId)) }),
+  };
 }
 
 /** A scope as the domain has it. */
@@ -109,68 +67,35 @@ export function refuseUnknown(request: object): Refusal | undefined {
   return fields.refusal();
 }
 
-type Write = RegisterRequest | DeregisterRequest | SetEnabledRequest | PutAliasRequest;
-
-function targetOf(fields: Violations, request: Write) {
-  addUnknown(fields, request, "");
-  const reason = request.options?.reason ?? "";
-  if (textBytes(reason) > MAX_REASON_BYTES) fields.add("reason", `expected at most ${MAX_REASON_BYTES} bytes`);
-  return {
-    realm: fields.take("realm", parseRealm(request.realm)),
-    service: fields.take("service", parseServiceName(request.service)),
-  };
-}
-
-function order(request: Write, command: Command): Order {
-  return { kind: "order", command, reason: request.options?.reason ?? "" };
-}
-
-function instanceOf(fields: Violations, spec: InstanceSpec | undefined) {
-  if (!spec) fields.add("instance", "is required");
-  if (spec?.ttl) fields.add("ttl", "leases are not served yet: leave it out to register for good");
-  for (const key of Object.keys(spec?.metadata ?? {})) {
-    if (key === "") fields.add("metadata", "expected keys that are not empty");
-    // Readers in JavaScript cannot tell it from an object's prototype.
-    if (key === "__proto__") fields.add("metadata.__proto__", "cannot be kept");
-  }
-  return {
-    host: fields.take("host", parseHost(spec?.host ?? "")),
-    port: fields.take("port", parsePort(spec?.port ?? 0)),
-    version: fields.take("version", parseVersion(spec?.version ?? DEFAULT_VERSION)),
-    weight: fields.take("weight", parseWeight(spec?.weight ?? DEFAULT_WEIGHT)),
-    ...(spec?.zone && { zone: fields.take("zone", parseZone(spec.zone)) }),
-    ...(spec?.hostId && { hostId: fields.take("hostId", parseHostId(spec.hostId)) }),
-    metadata: { ...spec?.metadata },
-  };
-}
-
-function routeOf(fields: Violations, route: pb.Route | undefined): Route {
-  const { version = 0, split = [], stickyHeader = "" } = route ?? {};
-  const none: Route = { kind: "version", version: DEFAULT_VERSION };
-  if (version === 0 && split.length === 0) return fields.add("version", "expected a version or a split"), none;
-  if (version !== 0 && split.length > 0) return fields.add("version", "expected either a version or a split"), none;
-  if (version !== 0) {
-    if (stickyHeader !== "") fields.add("stickyHeader", "expected only with a split");
-    return { kind: "version", version: fields.take("version", parseVersion(version)) };
-  }
-  const shares: Share[] = split.map(({ version, share }, i) => ({
-    version: fields.take(`split[${i}].version`, parseVersion(version)),
-    share,
-  }));
-  const header = stickyHeader === "" ? undefined : fields.take("stickyHeader", parseStickyHeader(stickyHeader));
-  return fields.take("split", parseSplit(shares, header));
-}
-
 /** Unknown fields have numbers for names. */
-function addUnknown(fields: Violations, value: unknown, path: string): void {
-  if (typeof value !== "object" || value === null) return;
+export function addUnknown(fields: Violations, value: unknown, path: string): void {
+  if (typeof value !== "object" || value === null || value instanceof Uint8Array) return;
   if (Array.isArray(value)) return value.forEach((item, i) => addUnknown(fields, item, `${path}[${i}]`));
   const inside = (name: string | number) => path === "" ? String(name) : `${path}.${name}`;
-  for (const [key, inner] of Object.entries(value)) {
+  for (const key in value) {
+    const inner: unknown = value[key as keyof typeof value];
+    if (typeof inner !== "object") continue;
     // Metadata may have a key of that name too, with a text.
     if (key !== "$unknown") addUnknown(fields, inner, inside(key));
     else if (Array.isArray(inner)) { for (const { no } of inner) fields.add(inside(no), "unknown field"); }
   }
+}
+
+/** A duration in whole ms; `undefined` where it is not one. */
+export function millisOf({ seconds, nanos }: { seconds: bigint; nanos: number }): number | undefined {
+  const ms = Number(seconds) * 1_000 + nanos / 1_000_000;
+  return Number.isSafeInteger(ms) ? ms : undefined;
+}
+
+/** A whole number as text. */
+export function parseWhole(text: string): bigint | Invalid {
+  return /^[0-9]{1,19}$/.test(text) ? BigInt(text) : new Invalid("expected a whole number");
+}
+
+/** A revision as text. */
+export function parseRevisionText(text: string): Revision | Invalid {
+  const whole = parseWhole(text);
+  return whole instanceof Invalid ? whole : parseRevision(whole);
 }
 
 /** `EPOCH.REVISION`, or a revision of the epoch that runs: as in ids of events. */

@@ -1,110 +1,48 @@
 import assert from "node:assert/strict";
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { Invalid } from "../domain/names.ts";
-import { isRefusal, type Refusal } from "../domain/refusal.ts";
+import { isRefusal } from "../domain/refusal.ts";
 import { ScopeSchema } from "../../proto/gen/portolan/v1/cluster_map_pb.ts";
 import { GetMapRequestSchema } from "../../proto/gen/portolan/v1/discovery_pb.ts";
-import {
-  DeregisterRequestSchema,
-  type InstanceSpecSchema,
-  PutAliasRequestSchema,
-  RegisterRequestSchema,
-  SetEnabledRequestSchema,
-  type WriteOptionsSchema,
-} from "../../proto/gen/portolan/v1/registry_pb.ts";
-import {
-  deregisterOrder,
-  formatPosition,
-  parsePosition,
-  positionOf,
-  putAliasOrder,
-  refuseUnknown,
-  registerOrder,
-  scopeOf,
-  setEnabledOrder,
-} from "./decode.ts";
-
-const AT = { realm: "local", service: "identity" };
-
-interface Said {
-  readonly id?: string;
-  readonly instance?: MessageInitShape<typeof InstanceSpecSchema>;
-  readonly options?: MessageInitShape<typeof WriteOptionsSchema>;
-}
-const register = ({ id = "i1", instance = { host: "a", port: 80 }, options = {} }: Said = {}) =>
-  registerOrder(create(RegisterRequestSchema, { ...AT, id, instance, options }));
-const putAlias = (route?: NonNullable<MessageInitShape<typeof PutAliasRequestSchema>["route"]>) =>
-  putAliasOrder(create(PutAliasRequestSchema, { ...AT, alias: "live", ...(route && { route }) }));
-
-function command(order: object) {
-  assert.ok(!isRefusal(order), (order as Refusal).message);
-  return (order as { command: unknown }).command;
-}
+import { WriteOptionsSchema } from "../../proto/gen/portolan/v1/registry_pb.ts";
+import { formatPosition, millisOf, optionsOf, parsePosition, positionOf, refuseUnknown, scopeOf } from "./decode.ts";
+import { Violations } from "./violations.ts";
 
 function fieldsOf(outcome: object): string[] {
   assert.ok(isRefusal(outcome));
   return outcome.violations.map(({ field }) => field);
 }
 
-Deno.test("orders are what requests say, with the contract's defaults", () => {
-  const instance = { id: "i1", host: "a", port: 80, version: 1, weight: 100, metadata: {} };
-  assert.deepEqual(command(register()), { kind: "register", ...AT, instance });
-  const said = { host: "::1", port: 1, version: 7, weight: 0, zone: "z", hostId: "h", metadata: { a: "b" } };
-  assert.deepEqual(command(register({ instance: said })), { kind: "register", ...AT, instance: { id: "i1", ...said } });
+/** Options as they are read, or the fields that are wrong with them. */
+function options(said?: MessageInitShape<typeof WriteOptionsSchema>, one = true) {
+  const fields = new Violations();
+  const read = optionsOf(fields, said && create(WriteOptionsSchema, said), one);
+  const refusal = fields.refusal();
+  return refusal ? fieldsOf(refusal) : read;
+}
 
-  const one = create(DeregisterRequestSchema, { ...AT, id: "i1" });
-  assert.deepEqual(command(deregisterOrder(one)), { kind: "deregister", ...AT, id: "i1" });
-  const all = create(SetEnabledRequestSchema, { ...AT, enabled: true });
-  assert.deepEqual(command(setEnabledOrder(all)), { kind: "set_enabled", ...AT, enabled: true });
-  const off = create(SetEnabledRequestSchema, { ...AT, id: "i1" });
-  assert.deepEqual(command(setEnabledOrder(off)), { kind: "set_enabled", ...AT, id: "i1", enabled: false });
-
-  const alias = { kind: "put_alias", ...AT, alias: "live" };
-  assert.deepEqual(command(putAlias({ version: 3 })), { ...alias, route: { kind: "version", version: 3 } });
-  const split = [{ version: 2, share: 1 }, { version: 1, share: 9_999 }];
-  assert.deepEqual(command(putAlias({ split, stickyHeader: "x-user" })), {
-    ...alias,
-    route: { kind: "split", shares: [...split].reverse(), stickyHeader: "x-user" },
+Deno.test("optionsOf() reads reason, condition and operation; a condition is about one resource", () => {
+  assert.deepEqual(options(), { reason: "" });
+  assert.deepEqual(options({ reason: "why", expectedRevision: 0n, operationId: "A-z_0.9" }), {
+    reason: "why",
+    expected: 0n,
+    operationId: "A-z_0.9",
   });
-});
-
-Deno.test("orders carry the reason, of 1024 bytes at most", () => {
-  const options = { reason: "é".repeat(512) };
-  const order = register({ options });
-  assert.ok(!isRefusal(order) && order.reason === options.reason);
-  assert.deepEqual(fieldsOf(register({ options: { reason: `${options.reason}!` } })), ["reason"]);
-});
-
-Deno.test("orders are refused with all fields that are wrong", () => {
-  const cases: [outcome: object, ...fields: string[]][] = [
-    [registerOrder(create(RegisterRequestSchema)), "realm", "service", "id", "instance", "host", "port"],
-    [register({ id: "I", instance: { host: "A", port: 70_000, version: 0, weight: 257, ttl: {} } }), "id", "ttl"]
-      .concat("host", "port", "version", "weight") as [object],
-    [register({ instance: { host: "a", port: 1, metadata: { "": "v" } } }), "metadata"],
-    [deregisterOrder(create(DeregisterRequestSchema, AT)), "id"],
-    [putAlias(), "version"],
-    [putAlias({ version: 1, split: [{ version: 1 }] }), "version"],
-    [putAlias({ version: 1, stickyHeader: "x" }), "stickyHeader"],
-    [putAlias({ split: [{ version: 0 }, { version: 1, share: 10_000 }], stickyHeader: "X" }), "split[0].version"]
-      .concat("stickyHeader") as [object],
-    [putAlias({ split: [{ version: 2, share: 9_999 }, { version: 1 }] }), "split"],
-    [putAliasOrder(create(PutAliasRequestSchema, { ...AT, alias: "v1", route: { version: 1 } })), "alias"],
-  ];
-  for (const [outcome, ...fields] of cases) assert.deepEqual(fieldsOf(outcome), fields);
-});
-
-Deno.test("metadata is bounded in bytes, and whatever its keys are called", () => {
-  const registered = (metadata: Record<string, string>) => register({ instance: { host: "a", port: 1, metadata } });
-  assert.ok(!isRefusal(registered({ k: "é".repeat(2_047) })));
-  const large = registered({ kk: "é".repeat(2_048) });
-  assert.ok(isRefusal(large) && large.code === "too_large");
-  assert.deepEqual(fieldsOf(large), ["metadata"]);
-  for (const key of ["$unknown", "$typeName", "constructor", "case", "length"]) {
-    assert.ok(!isRefusal(registered({ [key]: "v" })), key);
+  assert.deepEqual(options({ reason: "é".repeat(512) }), { reason: "é".repeat(512) });
+  assert.deepEqual(options({ reason: `${"é".repeat(512)}!` }), ["reason"]);
+  for (const operationId of ["a b", "é", "a/b", "a".repeat(65), "\n"]) {
+    assert.deepEqual(options({ operationId }), ["operationId"]);
   }
-  const message = create(RegisterRequestSchema, { ...AT, id: "i", instance: { host: "a", port: 1 } });
-  Object.defineProperty(message.instance!.metadata, "__proto__", { value: "v", enumerable: true });
-  assert.deepEqual(fieldsOf(registerOrder(message)), ["metadata.__proto__"]);
+  assert.deepEqual(options({ operationId: "a".repeat(64) }), { reason: "", operationId: "a".repeat(64) });
+  assert.deepEqual(options({ expectedRevision: 2n ** 63n }), ["expectedRevision"]);
+  assert.deepEqual(options({ expectedRevision: 1n }, false), ["expectedRevision"]);
+});
+
+Deno.test("millisOf() takes whole ms that a number holds", () => {
+  assert.equal(millisOf({ seconds: 1n, nanos: 5_000_000 }), 1_005);
+  assert.equal(millisOf({ seconds: -1n, nanos: -500_000_000 }), -1_500);
+  assert.equal(millisOf({ seconds: 0n, nanos: 1 }), undefined);
+  assert.equal(millisOf({ seconds: 2n ** 63n - 1n, nanos: 0 }), undefined);
 });
 
 Deno.test("refuseUnknown() names what it does not know by its number", () => {

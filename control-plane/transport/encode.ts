@@ -5,22 +5,32 @@
 import { create, type DescMessage, toBinary, toJsonString } from "@bufbuild/protobuf";
 import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import type { Alias, Instance, Position, Service } from "../domain/cluster_map.ts";
-import type { Route } from "../domain/route.ts";
 import type { Update } from "../domain/update.ts";
 import type { Encoded } from "../../proto/grpc.ts";
 import * as pb from "../../proto/gen/portolan/v1/cluster_map_pb.ts";
+import { toAlias, toInstance, toService } from "./messages.ts";
+import { serviceBytes } from "./service_bytes.ts";
 import { PartSchema, WatchResponseSchema } from "../../proto/gen/portolan/v1/discovery_pb.ts";
 
 /** Bytes of what one part sets and deletes, at most: an architecture-wide bound that clients may rely on. */
 const PART_BYTES = 1 << 20;
+
+/** Subscriptions for which the bytes of one update are kept. */
+const MOST_NUMBERS = 8;
 
 /** An update as bytes of `WatchResponse` messages; for subscription 0 they are `GetMapResponse` messages too. */
 export function encodeUpdate(update: Update, subscription: number): readonly Encoded[] {
   const known = encodedUpdates.get(update) ?? new Map<number, readonly Encoded[]>();
   encodedUpdates.set(update, known);
   const encoded = known.get(subscription) ?? encodeParts(update, subscription);
-  known.set(subscription, encoded);
+  // Clients choose the number: they cannot have an encoding kept for every number that there is.
+  if (known.size < MOST_NUMBERS) known.set(subscription, encoded);
   return encoded;
+}
+
+/** In bytes. */
+export function sizeOf(parts: readonly Encoded[]): number {
+  return parts.reduce((sum, { length }) => sum + length, 0);
 }
 
 /** An update as JSON texts of `Part` messages, the last one marked. */
@@ -29,12 +39,8 @@ export function updateJson(update: Update): readonly string[] {
   return parts.map(({ set, deleted, last }) => {
     const { complete, position } = update;
     const head = `"position":${positionJson(position)},"complete":${complete},"last":${last}`;
-    return `{${head},"set":${servicesJson(set)},"deleted":${JSON.stringify(deleted)}}`;
+    return `{${head},"set":[${set.map(serviceJson).join()}],"deleted":${JSON.stringify(deleted)}}`;
   });
-}
-
-export function servicesJson(services: readonly Service[]): string {
-  return `[${services.map(serviceJson).join()}]`;
 }
 
 export function serviceJson(service: Service): string {
@@ -54,7 +60,7 @@ export function positionJson(position: Position): string {
 }
 
 const encodedUpdates = new WeakMap<Update, Map<number, readonly Encoded[]>>();
-const serviceBytes = new WeakMap<Service, Uint8Array>();
+const encodedServices = new WeakMap<Service, Uint8Array>();
 const serviceTexts = new WeakMap<Service, string>();
 
 function remember<K extends WeakKey, V>(known: WeakMap<K, V>, key: K, make: () => V): V {
@@ -64,7 +70,7 @@ function remember<K extends WeakKey, V>(known: WeakMap<K, V>, key: K, make: () =
 }
 
 function bytesOf(service: Service): Uint8Array {
-  return remember(serviceBytes, service, () => toBinary(pb.ServiceSchema, toService(service)));
+  return remember(encodedServices, service, () => serviceBytes(service));
 }
 
 function encodeParts(update: Update, subscription: number): readonly Encoded[] {
@@ -111,32 +117,6 @@ function inParts({ set, deleted }: Update, sizeOf: (service: Service) => number)
   for (const name of deleted) roomFor(name.length + 8).deleted.push(name);
   part.last = true;
   return parts;
-}
-
-function toService({ name, modified, specModified, enabled, instances, aliases }: Service): pb.Service {
-  return create(pb.ServiceSchema, {
-    name,
-    modified,
-    specModified,
-    enabled,
-    instances: instances.map(toInstance),
-    aliases: aliases.map(toAlias),
-  });
-}
-
-function toInstance({ metadata, ...instance }: Instance): pb.Instance {
-  // Nobody checks instances yet.
-  return create(pb.InstanceSchema, { ...instance, metadata: { ...metadata }, status: pb.Instance_Status.UNKNOWN });
-}
-
-function toAlias({ name, modified, route }: Alias): pb.Alias {
-  return create(pb.AliasSchema, { name, modified, route: toRoute(route) });
-}
-
-function toRoute(route: Route): pb.Route {
-  if (route.kind === "version") return create(pb.RouteSchema, { version: route.version });
-  const split = route.shares.map((share) => create(pb.ShareSchema, share));
-  return create(pb.RouteSchema, { split, stickyHeader: route.stickyHeader ?? "" });
 }
 
 function json<M extends DescMessage>(schema: M, message: Parameters<typeof toJsonString<M>>[1]): string {

@@ -68,34 +68,50 @@ Deno.test("parts of any update are the update, as bytes and as JSON", () => {
 });
 
 Deno.test("a service on the wire is the service", () => {
+  const instance = { id: "i", host: "::1", port: 2, version: 3, weight: 0, zone: "z", hostId: "h" };
+  const leased = { ttl: 1_250, lease: "secret" };
+  const spec = {
+    protocol: "TCP",
+    check: { kind: "HTTP", path: "/", intervalMs: 100, rise: 1, fall: 2 },
+    policy: { timeoutMs: 5, statuses: [], budget: { ratioPermille: 0, minPerSec: 1, burst: 2 } },
+    balancer: "RING_HASH",
+    limits: { maxConnections: 1, maxQueue: 0 },
+    localPort: 5_432,
+  };
   const { map } = historyOf([
-    { kind: "register", ...REALM, service: "a", instance: { id: "i", host: "::1", port: 2, version: 3, weight: 0 } },
-    { kind: "put_alias", ...REALM, service: "a", alias: "live", route: { kind: "version", version: 3 } },
-    { kind: "set_enabled", ...REALM, service: "a", enabled: false },
-  ].map((event) =>
-    ({ ...event, ...("instance" in event && { instance: { ...event.instance, metadata: { k: "v" } } }) }) as never
-  ))
-    .at(-1)!;
+    { kind: "register", instance: { ...instance, ...leased, metadata: { k: "v" } } },
+    { kind: "put_alias", alias: "live", route: { kind: "version", version: 3 } },
+    { kind: "put_service", spec },
+    { kind: "set_enabled", enabled: false },
+    { kind: "drain", id: "i" },
+  ].map((event) => ({ ...event, ...REALM, service: "a" }) as never)).at(-1)!;
   const [service] = since(map, REALM).set;
-  assert.deepEqual(JSON.parse(serviceJson(service!)), {
+  const text = serviceJson(service!);
+  assert.ok(!text.includes("secret"), "who knows a lease can renew it");
+  assert.deepEqual(JSON.parse(text), {
     name: "a",
-    modified: "3",
-    specModified: "3",
+    modified: "5",
+    specModified: "4",
     enabled: false,
     instances: [{
-      id: "i",
-      modified: "1",
-      host: "::1",
-      port: 2,
-      version: 3,
-      weight: 0,
+      ...instance,
+      modified: "5",
       enabled: true,
+      draining: true,
       status: "UNKNOWN",
-      zone: "",
-      hostId: "",
+      held: false,
       metadata: { k: "v" },
+      ttl: "1.250s",
     }],
     aliases: [{ name: "live", modified: "2", route: { version: 3, split: [], stickyHeader: "" } }],
+    spec: {
+      protocol: "TCP",
+      check: { kind: "HTTP", path: "/", interval: "0.100s", rise: 1, fall: 2 },
+      policy: { timeoutMs: 5, statuses: { codes: [] }, budget: { ratioPermille: 0, minPerSec: 1, burst: 2 } },
+      balancer: "RING_HASH",
+      limits: { maxConnections: 1, maxQueue: 0 },
+      localPort: 5_432,
+    },
   });
 });
 
@@ -133,4 +149,8 @@ Deno.test("bytes are made once for all who get an update, for each number of a s
   const [read] = encodeUpdate(update, 0).map((bytes) => fromBinary(GetMapResponseSchema, bytes));
   assert.equal(read?.$unknown, undefined);
   assert.equal(serviceJson(update.set[0]!), serviceJson(update.set[0]!));
+  // Clients choose the number: bytes are not kept for all that there are.
+  for (let number = 3; number < 100; number++) encodeUpdate(update, number);
+  assert.equal(encodeUpdate(update, 1)[0], first[0]);
+  assert.notEqual(encodeUpdate(update, 99)[0], encodeUpdate(update, 99)[0]);
 });

@@ -1,29 +1,41 @@
 /** A watch as server-sent events: `update` with one part as JSON; its id, a position, on the last part of an update. */
 import { anonymous } from "../app/caller.ts";
-import type { Operations } from "../app/operations.ts";
+import type { Reading } from "../app/reading.ts";
 import type { Follow } from "../app/watcher.ts";
 import type { Position } from "../domain/cluster_map.ts";
 import type { Scope, Update } from "../domain/update.ts";
 import { updateJson } from "./encode.ts";
 import { formatPosition } from "./decode.ts";
 
-/** Ends when its reader goes or `stopping` aborts. The next update is made when this one was read. */
+/** Bytes that are handed to a reader at once. */
+const PIECE = 1 << 16;
+
+/**
+ * Ends when its reader goes or `stopping` aborts, and disposes of `turn` then. The next update is made when this one was
+ * read.
+ */
 export function eventStream(
-  operations: Operations,
+  reading: Reading,
   scope: Scope,
   after: Position | undefined,
   stopping: AbortSignal,
+  turn: Disposable,
 ): ReadableStream<Uint8Array> {
   const gone = new AbortController();
   const ended = AbortSignal.any([gone.signal, stopping]);
   let follow: Follow | undefined;
+  // What is left of an update that many may share: a reader that does not read holds up no more than a piece of it.
+  let rest: Uint8Array = new Uint8Array();
   return new ReadableStream<Uint8Array>({
     async pull(controller) {
-      follow ??= operations.follow(anonymous(ended), scope, after);
+      follow ??= reading.follow(anonymous(ended), scope, after);
       try {
-        controller.enqueue(eventsOf(await follow.next(ended)));
+        if (rest.length === 0) rest = eventsOf(await follow.next(ended));
+        controller.enqueue(rest.subarray(0, PIECE));
+        rest = rest.subarray(PIECE);
       } catch (error) {
         follow[Symbol.dispose]();
+        turn[Symbol.dispose]();
         if (!ended.aborted) throw error;
         if (!gone.signal.aborted) controller.close();
       }
@@ -31,6 +43,7 @@ export function eventStream(
     cancel() {
       gone.abort();
       follow?.[Symbol.dispose]();
+      turn[Symbol.dispose]();
     },
     // Nothing is followed before somebody reads.
   }, { highWaterMark: 0 });

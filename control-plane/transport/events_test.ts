@@ -64,3 +64,32 @@ Deno.test("GET /watch ends when the control plane stops", async () => {
   await plane.stop();
   assert.equal((await stream.next()).done, true);
 });
+
+Deno.test("GET /watch sends what is larger than a piece whole, and says what is gone", async () => {
+  await using plane = await testControlPlane();
+  const metadata = { k: "é".repeat(2_000) };
+  for (let i = 0; i < 40; i++) {
+    const instance = { host: "a", port: 1, metadata };
+    await plane.registry.register({ realm: "local", service: `s${i}`, id: "i", instance });
+  }
+  const stream = events(await fetch(`${plane.url}/watch`));
+  const { value } = await stream.next();
+  assert.ok(value!["data"]!.length > 1 << 16);
+  const { set } = JSON.parse(value!["data"]!);
+  assert.deepEqual([set.length, set[7].instances[0].metadata], [40, metadata]);
+  await plane.registry.deleteService({ realm: "local", service: "s7", force: true });
+  const gone = JSON.parse((await stream.next()).value!["data"]!);
+  assert.deepEqual([gone.set, gone.deleted], [[], ["s7"]]);
+  await stream.return(undefined);
+});
+
+Deno.test("GET /watch of one realm hears nothing of another, nor of services out of its scope", async () => {
+  await using plane = await testControlPlane();
+  const stream = events(await fetch(`${plane.url}/watch?service=b`));
+  await read(stream);
+  await plane.registry.register({ realm: "testing", service: "b", id: "i", instance: { host: "a", port: 1 } });
+  await plane.register("a");
+  await plane.register("b");
+  assert.deepEqual((await read(stream)).names, ["b"]);
+  await stream.return(undefined);
+});

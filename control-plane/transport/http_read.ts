@@ -1,41 +1,69 @@
 /** Reading the map over HTTP, and following it as server-sent events. */
 import type { Context } from "hono";
 import { anonymous } from "../app/caller.ts";
-import type { Operations } from "../app/operations.ts";
+import type { Moment, Reading } from "../app/reading.ts";
 import { findAlias, findInstance, type Service } from "../domain/cluster_map.ts";
 import { Invalid, NO_REVISION, parseAliasName, parseInstanceId, parseRealm } from "../domain/names.ts";
-import { parseRevision, parseServiceName } from "../domain/names.ts";
+import { parseServiceName } from "../domain/names.ts";
 import { isRefusal, type Refusal, refuse } from "../domain/refusal.ts";
 import type { Scope, Update } from "../domain/update.ts";
-import { aliasJson, instanceJson, positionJson, serviceJson, servicesJson } from "./encode.ts";
+import { aliasJson, instanceJson, positionJson, serviceJson } from "./encode.ts";
 import { eventStream } from "./events.ts";
 import { Violations } from "./violations.ts";
-import { jsonResponse, refuseUnknownQuery, type Routes } from "./http_common.ts";
+import { etag, holding, jsonResponse, placeIn, refuseUnknownQuery, type Routes } from "./http_common.ts";
+import type { Quota } from "../app/quota.ts";
 import type { Ports } from "./ports.ts";
-import { formatPosition, parsePosition } from "./decode.ts";
+import { formatPosition, parsePosition, parseRevisionText } from "./decode.ts";
 
-export function readRoutes({ operations }: Ports, stopping: AbortSignal): Routes {
-  const read = (context: Context) => readScope(operations, context, stopping);
+/** A longer list is sent as its reader takes it, piece by piece, in characters: nobody holds all of it in memory. */
+const PIECE = 1 << 16;
+
+export function readRoutes({ reading, requests, watches }: Ports, stopping: AbortSignal): Routes {
+  const read = (context: Context) => readScope(reading, context, stopping);
   const realm = "/api/v1/realms/:realm";
   const list = async (context: Context) => {
     const update = await read(context);
     if (isRefusal(update)) return update;
-    return respond(update, `{"position":${positionJson(update.position)},"services":${servicesJson(update.set)}}`);
+    const headers = { "portolan-position": formatPosition(update.position) };
+    const pieces = listJson(update);
+    const first = pieces.next().value ?? "";
+    if (first.length < PIECE) return jsonResponse(first, headers);
+    const place = placeIn(requests, context);
+    if (isRefusal(place)) return place;
+    const body = holding(place, ReadableStream.from(utf8(first, pieces)));
+    return new Response(body, { headers: { "content-type": "application/json", ...headers } });
   };
   return {
     [`${realm}/map`]: { GET: list },
     [`${realm}/services`]: { GET: list },
-    [`${realm}/services/:service`]: { GET: (context) => one(read, context, serviceJson) },
+    [`${realm}/services/:service`]: { GET: (context) => one(read, context, serviceIn) },
     [`${realm}/services/:service/instances/:id`]: {
       GET: (context) => one(read, context, instanceIn(context)),
     },
     [`${realm}/services/:service/aliases/:alias`]: { GET: (context) => one(read, context, aliasIn(context)) },
-    [`${realm}/watch`]: { GET: (context) => watch(operations, context, stopping) },
+    [`${realm}/watch`]: { GET: (context) => watch(reading, watches, context, stopping) },
   };
 }
 
+function* listJson({ position, set }: Update): Generator<string, undefined> {
+  let piece = `{"position":${positionJson(position)},"services":[`;
+  for (const [i, service] of set.entries()) {
+    piece += (i > 0 ? "," : "") + serviceJson(service);
+    if (piece.length < PIECE) continue;
+    yield piece;
+    piece = "";
+  }
+  yield `${piece}]}`;
+}
+
+function* utf8(first: string, others: Iterable<string>): Generator<Uint8Array> {
+  const encoder = new TextEncoder();
+  yield encoder.encode(first);
+  for (const piece of others) yield encoder.encode(piece);
+}
+
 /** What the path names, at a revision that is not before `?minRevision=`. */
-function readScope(operations: Operations, context: Context, signal: AbortSignal): Promise<Update | Refusal> | Refusal {
+function readScope(reading: Reading, context: Context, signal: AbortSignal): Promise<Update | Refusal> | Refusal {
   const { realm, service, id, alias } = context.req.param() as Record<string, string | undefined>;
   const fields = new Violations();
   const scope: Scope = {
@@ -44,45 +72,71 @@ function readScope(operations: Operations, context: Context, signal: AbortSignal
   };
   if (id !== undefined) fields.take("id", parseInstanceId(id));
   if (alias !== undefined) fields.take("alias", parseAliasName(alias));
-  const least = fields.take("minRevision", revisionOf(context.req.query("minRevision")));
-  const refusal = fields.refusal() ?? refuseUnknownQuery(context, ["minRevision"]);
-  return refusal ?? operations.read(anonymous(signal), scope, least);
+  const { minRevision, at } = context.req.query();
+  const least = minRevision === undefined ? NO_REVISION : fields.take("minRevision", parseRevisionText(minRevision));
+  const moment = at === undefined ? undefined : fields.take("at", parseMoment(at));
+  if (moment !== undefined && minRevision !== undefined) fields.add("minRevision", "expected without at");
+  const refusal = fields.refusal() ?? refuseUnknownQuery(context, ["minRevision", "at"]);
+  return refusal ?? (moment ? reading.readAt(scope, moment) : reading.read(anonymous(signal), scope, least));
 }
 
-function revisionOf(text: string | undefined) {
-  if (text === undefined) return NO_REVISION;
-  return /^[0-9]{1,19}$/.test(text) ? parseRevision(BigInt(text)) : new Invalid("expected a whole number");
+/** A revision, or a time as RFC 3339 has it. */
+export function parseMoment(text: string): Moment | Invalid {
+  const revision = parseRevisionText(text);
+  if (!(revision instanceof Invalid)) return { revision };
+  const rfc3339 = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)$/i;
+  // A day that its month does not have would be taken for another one.
+  const time = rfc3339.test(text) && isDay(text) ? Date.parse(text) : NaN;
+  return Number.isNaN(time) ? new Invalid("expected a revision, or a time like 2026-01-31T12:00:00Z") : { time };
+}
+
+function isDay(time: string): boolean {
+  const day = time.slice(0, 10);
+  const date = new Date(`${day}T00:00:00Z`);
+  return !Number.isNaN(date.getTime()) && date.toISOString().startsWith(day) && !/T24/i.test(time);
 }
 
 type Read = (context: Context) => ReturnType<typeof readScope>;
 
-async function one(read: Read, context: Context, jsonOf: (service: Service) => string | undefined) {
+/** One resource as JSON, with the revision that last changed it. */
+type Found = { readonly json: string; readonly modified: bigint; readonly whole: boolean } | undefined;
+
+async function one(read: Read, context: Context, find: (service: Service) => Found): Promise<Response | Refusal> {
   const update = await read(context);
   if (isRefusal(update)) return update;
-  const json = update.set[0] && jsonOf(update.set[0]);
-  if (json !== undefined) return respond(update, json);
-  return refuse("not_found", `Cannot find "${new URL(context.req.url).pathname}": it does not exist`);
+  const found = update.set[0] && find(update.set[0]);
+  if (!found) return refuse("not_found", `Cannot find "${new URL(context.req.url).pathname}": it does not exist`);
+  const tag = etag(found.modified);
+  // A service's ETag is that of its own fields: instances may have changed meanwhile.
+  const known = found.whole && isKnown(tag, context.req.header("if-none-match") ?? "");
+  const headers = { "portolan-position": formatPosition(update.position), etag: tag };
+  return known ? new Response(null, { status: 304, headers }) : jsonResponse(found.json, headers);
+}
+
+/** Whether `If-None-Match` names the tag; what passed through a proxy may be weak by then (RFC 9110 §13.1.2). */
+function isKnown(tag: string, header: string): boolean {
+  return header.split(",").map((one) => one.trim()).some((one) => one === "*" || one.replace(/^W\//, "") === tag);
+}
+
+function serviceIn(service: Service): Found {
+  return { json: serviceJson(service), modified: service.specModified, whole: false };
 }
 
 function instanceIn(context: Context) {
-  return (service: Service) => {
+  return (service: Service): Found => {
     const instance = findInstance(service, context.req.param("id") as never);
-    return instance && instanceJson(instance);
+    return instance && { json: instanceJson(instance), modified: instance.modified, whole: true };
   };
 }
 
 function aliasIn(context: Context) {
-  return (service: Service) => {
+  return (service: Service): Found => {
     const alias = findAlias(service, context.req.param("alias") as never);
-    return alias && aliasJson(alias);
+    return alias && { json: aliasJson(alias), modified: alias.modified, whole: true };
   };
 }
 
-function respond({ position }: Update, json: string): Response {
-  return jsonResponse(json, { "portolan-position": formatPosition(position) });
-}
-
-function watch(operations: Operations, context: Context, stopping: AbortSignal): Response | Refusal {
+async function watch(reading: Reading, watches: Quota, context: Context, stopping: AbortSignal) {
   const fields = new Violations();
   const names = context.req.queries("service") ?? [];
   const services = names.map((name) => fields.take("service", parseServiceName(name)));
@@ -92,11 +146,15 @@ function watch(operations: Operations, context: Context, stopping: AbortSignal):
   const text = resumed ?? context.req.query("after");
   const after = text === undefined
     ? undefined
-    : fields.take(resumed === undefined ? "after" : "Last-Event-ID", parsePosition(text, operations.position()));
+    : fields.take(resumed === undefined ? "after" : "Last-Event-ID", parsePosition(text, reading.position()));
   const refusal = fields.refusal() ?? refuseUnknownQuery(context, ["service", "after"]);
-  if (refusal) return refusal;
+  // A bare revision claims nothing of another epoch or another store.
+  const unsettled = refusal ?? (after && text?.includes(".") ? await reading.settle(after) : undefined);
+  if (unsettled) return unsettled;
   const scope = services.length > 0 ? { realm, services: new Set(services) } : { realm };
-  return new Response(eventStream(operations, scope, after, stopping), {
+  const turn = placeIn(watches, context);
+  if (isRefusal(turn)) return turn;
+  return new Response(eventStream(reading, scope, after, stopping, turn), {
     headers: { "content-type": "text/event-stream", "cache-control": "no-store" },
   });
 }

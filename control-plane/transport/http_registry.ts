@@ -1,92 +1,173 @@
 /** Changing the map over HTTP: paths, bodies and headers as requests of the contract, answered like over gRPC. */
 import { create } from "@bufbuild/protobuf";
 import type { Context } from "hono";
-import { anonymous } from "../app/caller.ts";
-import type { Operations } from "../app/operations.ts";
-import { invalid, isRefusal, type Refusal } from "../domain/refusal.ts";
-import { RouteSchema } from "../../proto/gen/portolan/v1/cluster_map_pb.ts";
+import type { Expected } from "../domain/decision.ts";
+import { NO_REVISION } from "../domain/names.ts";
+import { invalid, isRefusal, type Refusal, refuse } from "../domain/refusal.ts";
+import { RouteSchema, ServiceSpecSchema } from "../../proto/gen/portolan/v1/cluster_map_pb.ts";
+import * as pb from "../../proto/gen/portolan/v1/registry_pb.ts";
 import {
-  DeregisterRequestSchema,
-  InstanceSpecSchema,
-  PutAliasRequestSchema,
-  RegisterRequestSchema,
-  SetEnabledRequestSchema,
-} from "../../proto/gen/portolan/v1/registry_pb.ts";
-import { type Handler, jsonResponse, refuseUnknownQuery, type Routes, VERB } from "./http_common.ts";
+  deleteAliasOrder,
+  deleteServiceOrder,
+  deregisterOrder,
+  drainOrder,
+  type HostOrder,
+  type Order,
+  putAliasOrder,
+  putServiceOrder,
+  registerOrder,
+  setEnabledOrder,
+} from "./decode_registry.ts";
+import { parseRevisionText } from "./decode.ts";
+import { execute, releaseHeld } from "./grpc_registry.ts";
+import { bodyAs } from "./http_body.ts";
+import {
+  etag,
+  jsonResponse,
+  refuseConditions,
+  refuseUnknownQuery,
+  type Routes,
+  VERB,
+  writeOptions,
+} from "./http_common.ts";
 import type { Ports } from "./ports.ts";
-import { parseJson } from "./json.ts";
-import { deregisterOrder, type Order, putAliasOrder, registerOrder, setEnabledOrder } from "./decode.ts";
+import { renew } from "./renew.ts";
 
-export function registryRoutes({ operations }: Ports): Routes {
-  const service = "/api/v1/realms/:realm/services/:service";
-  const instance = `${service}/instances/:id`;
-  const write = (orderOf: (context: Context) => Order | Refusal | Promise<Order | Refusal>): Handler => {
-    return async (context) => refuseUnserved(context) ?? await execute(operations, await orderOf(context));
+type OrderOf = (context: Context) => Order | HostOrder | Refusal | Promise<Order | HostOrder | Refusal>;
+
+const REALM = "/api/v1/realms/:realm";
+const SERVICE = `${REALM}/services/:service`;
+const INSTANCE = `${SERVICE}/instances/:id`;
+
+export function registryRoutes(ports: Ports): Routes {
+  const write = (orderOf: OrderOf, known: readonly string[] = []) => async (context: Context) => {
+    const order = refuseUnknownQuery(context, known) ?? await orderOf(context);
+    return isRefusal(order) ? order : await answer(ports, order, context);
   };
+  const verbs = (path: string) => ({
+    [`${path}${VERB}enable`]: { POST: write((context) => setEnabled(context, true)) },
+    [`${path}${VERB}disable`]: { POST: write((context) => setEnabled(context, false)) },
+    [`${path}${VERB}drain`]: { POST: write(drain) },
+  });
   return {
-    [instance]: { PUT: write(register), DELETE: write(deregister) },
-    [`${instance}${VERB}enable`]: { POST: write((context) => setEnabled(context, true)) },
-    [`${instance}${VERB}disable`]: { POST: write((context) => setEnabled(context, false)) },
-    [`${service}${VERB}enable`]: { POST: write((context) => setEnabled(context, true)) },
-    [`${service}${VERB}disable`]: { POST: write((context) => setEnabled(context, false)) },
-    [`${service}/aliases/:alias`]: { PUT: write(putAlias) },
+    [INSTANCE]: { PUT: write(register), DELETE: write(deregister) },
+    [SERVICE]: { PUT: write(putService), DELETE: write(deleteService, ["force"]) },
+    [`${SERVICE}/aliases/:alias`]: { PUT: write(putAlias), DELETE: write(deleteAlias) },
+    ...verbs(INSTANCE),
+    ...verbs(SERVICE),
+    ...verbs(`${REALM}/hosts/:hostId`),
+    [`${INSTANCE}${VERB}renew`]: { POST: (context) => beat(ports, context) },
+    [`${REALM}/held${VERB}release`]: { POST: (context) => release(ports, context) },
   };
 }
 
-// A write goes on though its client has gone: it may be committed already.
-const NEVER = new AbortController().signal;
-
-async function execute(operations: Operations, order: Order | Refusal): Promise<Response | Refusal> {
-  if (isRefusal(order)) return order;
-  const outcome = await operations.execute(anonymous(NEVER, order.reason), order.command);
+async function answer(ports: Ports, order: Order | HostOrder, context: Context): Promise<Response | Refusal> {
+  const expected = expectedOf(context);
+  if (typeof expected === "object") return expected;
+  const refusal = isOfOne(order) ? undefined : refuseConditions(context);
+  if (refusal) return refusal;
+  const conditional = order.kind === "host" || expected === undefined
+    ? order
+    : { ...order, command: { ...order.command, expected } as Order["command"] };
+  const outcome = await execute(ports, conditional);
   if (isRefusal(outcome)) return outcome;
   const revision = outcome.revision.toString();
-  return jsonResponse(JSON.stringify({ revision }), { "portolan-revision": revision });
+  const json = JSON.stringify({ revision, ...(outcome.lease && { leaseId: outcome.lease }) });
+  return jsonResponse(json, { "portolan-revision": revision, ...(isPut(context) && { etag: etag(outcome.revision) }) });
+}
+
+function isPut(context: Context): boolean {
+  return context.req.method === "PUT";
+}
+
+/** Whether an order is about one resource: draining a service is about its instances. */
+function isOfOne(order: Order | HostOrder): boolean {
+  return order.kind === "order" && !(order.command.kind === "drain" && order.command.id === undefined);
+}
+
+/** What `If-Match` and `If-None-Match` expect (RFC 9110 §13.1). */
+function expectedOf(context: Context): Expected | undefined | Refusal {
+  const match = context.req.header("if-match");
+  const none = context.req.header("if-none-match");
+  if (match === undefined && none === undefined) return undefined;
+  if (match !== undefined && none !== undefined) {
+    return invalid([{ field: "If-None-Match", description: "expected without If-Match" }]);
+  }
+  if (none !== undefined) {
+    return none === "*" ? NO_REVISION : invalid([{ field: "If-None-Match", description: "expected * for a write" }]);
+  }
+  if (match === "*") return "exists";
+  const revision = parseRevisionText(/^"([0-9]+)"$/.exec(match ?? "")?.[1] ?? "");
+  // Nothing was ever at revision 0: to the domain it means what does not exist.
+  if (typeof revision === "bigint" && revision !== NO_REVISION) return revision;
+  return invalid([{ field: "If-Match", description: `expected * or one ETag as it was answered, like "12"` }]);
 }
 
 async function register(context: Context): Promise<Order | Refusal> {
-  const instance = parseJson(InstanceSpecSchema, await body(context));
+  const instance = await bodyAs(pb.InstanceSpecSchema, context);
   if (isRefusal(instance)) return instance;
-  return registerOrder(create(RegisterRequestSchema, { ...target(context), instance }));
+  return registerOrder(create(pb.RegisterRequestSchema, { ...target(context), instance }));
 }
 
 function deregister(context: Context): Order | Refusal {
-  return deregisterOrder(create(DeregisterRequestSchema, target(context)));
+  return deregisterOrder(create(pb.DeregisterRequestSchema, target(context)));
 }
 
-function setEnabled(context: Context, enabled: boolean): Order | Refusal {
-  return setEnabledOrder(create(SetEnabledRequestSchema, { ...target(context), enabled }));
+function setEnabled(context: Context, enabled: boolean): Order | HostOrder | Refusal {
+  return setEnabledOrder(create(pb.SetEnabledRequestSchema, { ...target(context), enabled }));
+}
+
+function drain(context: Context): Order | HostOrder | Refusal {
+  return drainOrder(create(pb.DrainRequestSchema, target(context)));
+}
+
+async function putService(context: Context): Promise<Order | Refusal> {
+  const spec = await bodyAs(ServiceSpecSchema, context);
+  if (isRefusal(spec)) return spec;
+  return putServiceOrder(create(pb.PutServiceRequestSchema, { ...target(context), spec }));
+}
+
+function deleteService(context: Context): Order | Refusal {
+  const force = context.req.query("force") ?? "false";
+  if (force !== "true" && force !== "false") {
+    return invalid([{ field: "force", description: "expected true or false" }]);
+  }
+  return deleteServiceOrder(create(pb.DeleteServiceRequestSchema, { ...target(context), force: force === "true" }));
 }
 
 async function putAlias(context: Context): Promise<Order | Refusal> {
-  const route = parseJson(RouteSchema, await body(context));
+  const route = await bodyAs(RouteSchema, context);
   if (isRefusal(route)) return route;
-  return putAliasOrder(create(PutAliasRequestSchema, { ...target(context), route }));
+  return putAliasOrder(create(pb.PutAliasRequestSchema, { ...target(context), route }));
+}
+
+function deleteAlias(context: Context): Order | Refusal {
+  return deleteAliasOrder(create(pb.DeleteAliasRequestSchema, target(context)));
+}
+
+async function release(ports: Ports, context: Context): Promise<Response | Refusal> {
+  const request = create(pb.ReleaseHeldRequestSchema, target(context));
+  const refusal = refuseUnknownQuery(context, []) ?? refuseConditions(context);
+  const outcome = refusal ?? await releaseHeld(ports, request);
+  if (isRefusal(outcome)) return outcome;
+  const revision = outcome.revision.toString();
+  return jsonResponse(JSON.stringify({ revision, released: outcome.released }), { "portolan-revision": revision });
+}
+
+/** A beat of the lease in the body, by whoever registered the instance of the path. */
+async function beat(ports: Ports, context: Context): Promise<Response | Refusal> {
+  const request = await bodyAs(pb.RenewRequestSchema, context);
+  if (isRefusal(request)) return request;
+  const named = refuseUnknownQuery(context, []) ?? refuseConditions(context) ?? deregister(context);
+  if (isRefusal(named)) return named;
+  if (request.statuses.length > 0) return invalid([{ field: "statuses", description: "expected over gRPC only" }]);
+  const outcome = await renew(ports, request);
+  if (isRefusal(outcome)) return outcome;
+  if (outcome.alive) return jsonResponse(JSON.stringify(outcome));
+  return refuse("not_found", `Cannot renew lease "${outcome.leaseId}": it holds nothing any more; register again`);
 }
 
 /** Names of the path, and why. */
 function target(context: Context) {
-  return { ...context.req.param(), options: { reason: utf8(context.req.header("portolan-reason") ?? "") } };
-}
-
-/** A header's bytes as the text that most senders mean: they come as one character each. */
-function utf8(header: string): string {
-  try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(Uint8Array.from(header, (byte) => byte.charCodeAt(0)));
-  } catch {
-    return header;
-  }
-}
-
-async function body(context: Context): Promise<Uint8Array> {
-  return new Uint8Array(await context.req.arrayBuffer());
-}
-
-/** What users of later builds ask for and this one does not do, so that nobody takes it for done. */
-const UNSERVED = ["If-Match", "If-None-Match", "Portolan-Operation-Id"];
-
-function refuseUnserved(context: Context): Refusal | undefined {
-  const asked = UNSERVED.filter((header) => context.req.header(header) !== undefined);
-  if (asked.length === 0) return refuseUnknownQuery(context, []);
-  return invalid(asked.map((field) => ({ field, description: "is not served yet: leave it out" })));
+  return { ...context.req.param(), options: writeOptions(context) };
 }

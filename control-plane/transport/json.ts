@@ -12,6 +12,7 @@ import { invalid, type Refusal, type Violation } from "../domain/refusal.ts";
 
 /** The message that `bytes` spell, or everything that is wrong with them. Strict: unknown fields are refused. */
 export function parseJson<M extends DescMessage>(schema: M, bytes: Uint8Array): MessageShape<M> | Refusal {
+  if (isDeep(bytes)) return invalid([{ field: "body", description: `expected at most ${MOST_LEVELS} levels` }]);
   let text: string;
   let json: unknown;
   try {
@@ -28,6 +29,28 @@ export function parseJson<M extends DescMessage>(schema: M, bytes: Uint8Array): 
 }
 
 const utf8 = new TextDecoder("utf-8", { fatal: true });
+
+/** Objects and lists within each other: twice as many as the deepest message has. */
+const MOST_LEVELS = 16;
+
+/** Parsers take long for what is nested as deep as it is long; here it is found before they begin. */
+function isDeep(bytes: Uint8Array): boolean {
+  let level = 0;
+  let inText = false;
+  for (let at = 0; at < bytes.length; at++) {
+    const byte = bytes[at];
+    if (byte === BACKSLASH) at++;
+    else if (byte === QUOTE) inText = !inText;
+    else if (inText) continue;
+    else if (byte === 0x7b || byte === 0x5b) level++;
+    else if (byte === 0x7d || byte === 0x5d) level--;
+    if (level > MOST_LEVELS) return true;
+  }
+  return false;
+}
+
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
 
 const TWICE = "expected once: it cannot be told which one counts";
 

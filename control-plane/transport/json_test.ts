@@ -99,6 +99,17 @@ Deno.test("parseJson() refuses a name that occurs twice in one object, and only 
   ) assert.ok(!isRefusal(instance(text)), text);
 });
 
+Deno.test("parseJson() refuses what is nested deeper than any message, and counts no brackets in texts", () => {
+  const lists = (levels: number) => instance(`{"metadata":{"k":${"[".repeat(levels)}${"]".repeat(levels)}}}`);
+  assert.deepEqual(fieldsOf(lists(14)), ["metadata.k"]);
+  assert.deepEqual(fieldsOf(lists(15)), ["body"]);
+  assert.deepEqual(fieldsOf(instance(`{"a":${"[{},".repeat(15)}1`)), ["body"]);
+  const brackets = "[{".repeat(100);
+  for (const text of [brackets, `\\"${brackets}`, `${brackets}\\\\`]) {
+    assert.ok(!isRefusal(instance(`{"host":"${text}"}`)), text);
+  }
+});
+
 Deno.test("parseJson() takes a megabyte of anything without harm", () => {
   const million = 1 << 20;
   for (

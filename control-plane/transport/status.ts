@@ -9,7 +9,7 @@ import { StatusSchema } from "../../proto/gen/google/rpc/status_pb.ts";
 
 /** A refusal, or an end that only a transport knows. */
 export interface Failure {
-  readonly code: RefusalCode | "internal" | "method";
+  readonly code: RefusalCode | "internal" | "late" | "method";
   readonly message: string;
   readonly violations?: readonly Violation[];
 }
@@ -24,10 +24,15 @@ const TABLE: Readonly<Record<Failure["code"], { grpc: status; http: number; titl
   invalid: { grpc: status.INVALID_ARGUMENT, http: 400, title: "Invalid request" },
   not_found: { grpc: status.NOT_FOUND, http: 404, title: "Not found" },
   too_large: { grpc: status.RESOURCE_EXHAUSTED, http: 413, title: "Too large" },
+  moved: { grpc: status.FAILED_PRECONDITION, http: 412, title: "Precondition failed" },
+  in_use: { grpc: status.FAILED_PRECONDITION, http: 409, title: "Conflict" },
+  forgotten: { grpc: status.OUT_OF_RANGE, http: 410, title: "Gone" },
+  too_many: { grpc: status.RESOURCE_EXHAUSTED, http: 429, title: "Too many requests" },
   conflict: { grpc: status.ABORTED, http: 409, title: "Conflict" },
   unavailable: { grpc: status.UNAVAILABLE, http: 503, title: "Unavailable" },
   unknown: { grpc: status.UNKNOWN, http: 500, title: "Outcome unknown" },
   internal: { grpc: status.INTERNAL, http: 500, title: "Internal error" },
+  late: { grpc: status.DEADLINE_EXCEEDED, http: 408, title: "Request timeout" },
   method: { grpc: status.UNIMPLEMENTED, http: 405, title: "Method not allowed" },
 };
 

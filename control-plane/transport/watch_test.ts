@@ -1,50 +1,17 @@
 import assert from "node:assert/strict";
-import { once } from "node:events";
-import { type ServiceError, status } from "@grpc/grpc-js";
-import type { Part, WatchResponse } from "../../proto/gen/portolan/v1/discovery_pb.ts";
+import { EventEmitter, once } from "node:events";
+import { status } from "@grpc/grpc-js";
+import { create } from "@bufbuild/protobuf";
+import { WatchRequestSchema } from "../../proto/gen/portolan/v1/discovery_pb.ts";
 import { Follower_Kind } from "../../proto/gen/portolan/v1/discovery_pb.ts";
-import { testControlPlane } from "./testing.ts";
-
-type Plane = Awaited<ReturnType<typeof testControlPlane>>;
-type Watching = ReturnType<typeof watch>;
-
-/** A watch whose parts are asked for one after the other. */
-function watch(plane: Plane) {
-  const call = plane.discovery.watch();
-  const parts = call[Symbol.asyncIterator]() as AsyncIterator<WatchResponse>;
-  return {
-    call,
-    say: (request: Parameters<typeof call.write>[0]) => void call.write(request),
-    subscribe: (subscription: number, services: string[] = [], after?: Part["position"]) =>
-      call.write({
-        message: {
-          case: "subscribe",
-          value: {
-            scope: { realm: "local", services },
-            subscription,
-            follower: { id: "test", kind: Follower_Kind.SIDECAR, program: "test/1" },
-            ...(after && { after }),
-          },
-        },
-      }),
-    async next(): Promise<{ part: Part; names: string[]; subscription: number }> {
-      const { value, done } = await parts.next();
-      if (done) throw new Error("The watch has ended");
-      const { part, subscription } = value as WatchResponse;
-      return { part: part!, names: part!.set.map(({ name }) => name), subscription };
-    },
-    received: ({ position }: Part) => void call.write({ message: { case: "received", value: { position } } } as never),
-    /** Resolves when the server has ended the stream without an error. */
-    ended: async () => assert.ok((await parts.next()).done),
-    /** Resolves with how the watch failed. */
-    failure: () => once(call, "error").then(([error]) => error as ServiceError),
-  };
-}
+import { Room } from "./room.ts";
+import { testControlPlane, testPorts, type Watching, watching } from "./testing.ts";
+import { type WatchCall, WatchSession } from "./watch.ts";
 
 Deno.test("Watch sends everything, then what changed, one update at a time", async () => {
   await using plane = await testControlPlane();
   await plane.register("a");
-  const { call, subscribe, next, received } = watch(plane);
+  const { call, subscribe, next, received } = watching(plane);
   subscribe(1);
   const first = await next();
   assert.deepEqual([first.names, first.part.complete, first.part.last, first.subscription], [["a"], true, true, 1]);
@@ -61,13 +28,13 @@ Deno.test("Watch sends everything, then what changed, one update at a time", asy
 Deno.test("Watch resumes with what changed since a position", async () => {
   await using plane = await testControlPlane();
   await plane.register("a");
-  const before = watch(plane);
+  const before = watching(plane);
   before.subscribe(1);
   const { part } = await before.next();
   before.call.end();
   await plane.register("b");
-  const after = watch(plane);
-  after.subscribe(1, [], part.position);
+  const after = watching(plane);
+  after.subscribe(1, [], { after: part.position! });
   const resumed = await after.next();
   assert.deepEqual([resumed.names, resumed.part.complete], [["b"], false]);
   after.call.end();
@@ -77,7 +44,7 @@ Deno.test("Watch answers a changed subscription under its number", async () => {
   await using plane = await testControlPlane();
   await plane.register("a");
   await plane.register("b");
-  const { call, subscribe, next } = watch(plane);
+  const { call, subscribe, next } = watching(plane);
   subscribe(1, ["a"]);
   assert.deepEqual((await next()).names, ["a"]);
   // The first update was never received: the new subscription does not wait for that.
@@ -87,44 +54,174 @@ Deno.test("Watch answers a changed subscription under its number", async () => {
   call.end();
 });
 
-Deno.test("Watch ends when the client has said all, and the follower is listed no more", async () => {
+Deno.test("Watch goes on in the new scope alone, after what is held of it", async () => {
   await using plane = await testControlPlane();
-  const { call, subscribe, next, received, say, ended } = watch(plane);
+  await plane.register("a");
+  await plane.register("b");
+  const { call, subscribe, next, received } = watching(plane);
   subscribe(1, ["a"]);
+  const first = await next();
+  received(first.part);
+  await plane.register("b", "i2");
+  subscribe(2, ["b"], { after: first.part.position! });
+  const second = await next();
+  assert.deepEqual([second.names, second.subscription, second.part.complete], [["b"], 2, false]);
+  received(second.part);
+  await plane.register("a", "i2");
+  await plane.register("b", "i3");
+  assert.deepEqual((await next()).names, ["b"], "nobody follows a any more");
+  call.end();
+});
+
+Deno.test("Watch of one realm hears nothing of another", async () => {
+  await using plane = await testControlPlane();
+  const elsewhere = (id: string) =>
+    plane.registry.register({ realm: "testing", service: "a", id, instance: { host: "a", port: 1 } });
+  await elsewhere("i1");
+  const { call, subscribe, next, received } = watching(plane);
+  subscribe(1);
+  const first = await next();
+  assert.deepEqual([first.names, first.part.complete], [[], true]);
+  received(first.part);
+  await elsewhere("i2");
+  await plane.register("b");
+  assert.deepEqual((await next()).names, ["b"]);
+  const { followers } = await plane.fleet.listFollowers({ realm: "testing" });
+  assert.deepEqual(followers, []);
+  call.end();
+});
+
+Deno.test("what followers say of themselves is listed, also over HTTP", async () => {
+  await using plane = await testControlPlane();
+  const { call, subscribe, next, received, say } = watching(plane, { kind: Follower_Kind.SDK });
+  subscribe(1, ["b", "a"]);
   const { part } = await next();
   received(part);
-  say({
-    message: { case: "applied", value: { position: part.position!, refused: [{ service: "a", reason: "why" }] } },
-  });
+  const refused = [{ service: "a", reason: "x".repeat(5_000) }];
+  say({ message: { case: "applied", value: { position: part.position!, refused } } });
   await plane.register("a");
-  const { part: newer } = await next();
+  await next();
   const [follower] = (await plane.fleet.listFollowers({ realm: "local" })).followers;
-  assert.deepEqual([follower?.follower?.id, follower?.scope?.services, follower?.connected], ["test", ["a"], true]);
+  assert.deepEqual([follower?.follower?.id, follower?.scope?.services, follower?.connected], [
+    "test",
+    ["a", "b"],
+    true,
+  ]);
   assert.deepEqual([follower?.received, follower?.applied], [part.position, part.position]);
-  assert.equal(follower?.refused[0]?.reason, "why");
-  const overHttp = await (await fetch(`${plane.url}/followers`)).json();
-  assert.equal(overHttp.followers[0].received.revision, String(part.position?.revision));
-  assert.equal(overHttp.followers[0].follower.kind, "SIDECAR");
-  assert.ok(newer.position!.revision > part.position!.revision);
+  assert.deepEqual(follower?.refused.map(({ service, reason }) => [service, reason.length]), [["a", 1_024]]);
+  const { json } = await plane.http("GET", "/followers");
+  assert.equal(json.followers[0].received.revision, String(part.position?.revision));
+  assert.deepEqual([json.followers[0].follower.kind, json.followers[0].follower.program], ["SDK", "test/1"]);
   call.end();
+});
+
+Deno.test("Watch ends when the client has said all: a sidecar is missed, nobody else", async () => {
+  await using plane = await testControlPlane();
+  for (const [kind, listed] of [[Follower_Kind.SDK, []], [Follower_Kind.TOOL, []], [Follower_Kind.SIDECAR, [false]]]) {
+    const { call, subscribe, next, ended } = watching(plane, { kind: kind as Follower_Kind });
+    subscribe(1);
+    await next();
+    call.end();
+    await ended();
+    const { followers } = await plane.fleet.listFollowers({ realm: "local" });
+    assert.deepEqual(followers.map(({ connected }) => connected), listed);
+  }
+});
+
+Deno.test("Watch ends with goodbye, and nobody waits for the sidecar any more", async () => {
+  await using plane = await testControlPlane();
+  const { subscribe, next, say, ended } = watching(plane);
+  subscribe(1);
+  await next();
+  say({ message: { case: "goodbye", value: {} } });
   await ended();
   assert.deepEqual((await plane.fleet.listFollowers({ realm: "local" })).followers, []);
 });
 
+Deno.test("Watch ahead of the store begins a new epoch once; another one that far ahead is refused", async () => {
+  await using plane = await testControlPlane();
+  await plane.register("a");
+  const before = plane.ports.reading.position();
+  // Two who come at the same time after the store was put back.
+  const ahead = { after: { epoch: before.epoch, revision: before.revision + 100n } };
+  const both = [watching(plane, { id: "one" }), watching(plane, { id: "two" })];
+  for (const { subscribe } of both) subscribe(1, [], ahead);
+  for (const { next, call } of both) {
+    const { part, names } = await next();
+    assert.deepEqual([part.complete, names], [true, ["a"]]);
+    assert.ok(part.position!.epoch > before.epoch);
+    assert.equal(part.position!.epoch, plane.ports.reading.position().epoch);
+    call.end();
+  }
+  const { epoch, revision } = plane.ports.reading.position();
+  assert.equal(revision, before.revision + 3n, "the epoch, and two sidecars on the roster");
+  const liar = watching(plane, { id: "one" });
+  const failure = liar.failure();
+  liar.call.resume();
+  liar.subscribe(1, [], { after: { epoch, revision: revision + 1n } });
+  const { code, details } = await failure;
+  assert.equal(code, status.INVALID_ARGUMENT);
+  assert.match(details, /^after: /);
+  assert.equal(plane.ports.reading.position().epoch, epoch);
+});
+
+Deno.test("Watch that never asks for anything is ended", async () => {
+  await using parts = await testPorts();
+  const call = Object.assign(new EventEmitter(), { write: () => true, end: () => {}, getPeer: () => "127.0.0.1:1" });
+  const failed = once(call, "error");
+  const session = new WatchSession(call as unknown as WatchCall, parts.ports, new Room(), 1);
+  const [{ code, details }] = await failed;
+  assert.deepEqual([code, details], [status.INVALID_ARGUMENT, "message: expected subscribe within 1 ms"]);
+  assert.ok(session.ended.aborted);
+  // One that has asked may be silent from then on.
+  const asking = Object.assign(new EventEmitter(), { write: () => true, end: () => {}, getPeer: () => "127.0.0.1:1" });
+  const kept = new WatchSession(asking as unknown as WatchCall, parts.ports, new Room(), 1);
+  const subscribe = { scope: { realm: "local" }, subscription: 1 };
+  asking.emit("data", create(WatchRequestSchema, { message: { case: "subscribe", value: subscribe } }));
+  await new Promise((resolve) => setTimeout(resolve, 5));
+  assert.ok(!kept.ended.aborted);
+  asking.emit("cancelled");
+  assert.ok(kept.ended.aborted);
+});
+
+Deno.test("Watch whose client subscribes again and again, and receives nothing, is ended", async () => {
+  await using plane = await testControlPlane();
+  const one = watching(plane);
+  const failure = one.failure();
+  one.call.resume();
+  for (let subscription = 1; subscription <= 100; subscription++) one.subscribe(subscription);
+  assert.equal((await failure).code, status.RESOURCE_EXHAUSTED);
+  // Who receives what is sent may go on for ever.
+  const other = watching(plane);
+  for (let subscription = 1; subscription <= 100; subscription++) {
+    other.subscribe(subscription);
+    other.received((await other.next()).part);
+  }
+  other.call.end();
+});
+
 Deno.test("Watch refuses what makes no sense, and says why", async () => {
   await using plane = await testControlPlane();
+  const position = { epoch: 1n, revision: 1n };
   const cases: [(one: Watching) => void, RegExp][] = [
-    [
-      ({ say }) => say({ message: { case: "received", value: { position: { epoch: 1n, revision: 1n } } } }),
-      /subscribe/,
-    ],
+    [({ say }) => say({ message: { case: "received", value: { position } } }), /subscribe first/],
+    [({ say }) => say({ message: { case: "goodbye", value: {} } }), /subscribe first/],
     [({ say }) => say({ message: { case: undefined } }), /subscribe/],
     [({ subscribe }) => subscribe(1, ["Upper"]), /lower case/],
     [({ subscribe }) => (subscribe(2), subscribe(2)), /more than 2/],
     [({ subscribe, say }) => (subscribe(1), say({ message: { case: "applied", value: {} } })), /position/],
+    [({ subscribe }) => subscribe(1, [], { program: "a\u001b[31m" }), /^follower.program: /],
+    [({ subscribe }) => subscribe(1, [], { program: "a".repeat(257) }), /^follower.program: /],
+    [
+      ({ subscribe, say }) => {
+        subscribe(1);
+        say({ message: { case: "applied", value: { position, refused: [{ service: "A", reason: "" }] } } });
+      },
+      /^refused\[0\].service: /,
+    ],
   ];
   for (const [misuse, reason] of cases) {
-    const one = watch(plane);
+    const one = watching(plane);
     const failure = one.failure();
     one.call.resume();
     misuse(one);
@@ -132,25 +229,4 @@ Deno.test("Watch refuses what makes no sense, and says why", async () => {
     assert.equal(code, status.INVALID_ARGUMENT);
     assert.match(details, reason);
   }
-});
-
-Deno.test("Watch ends with UNAVAILABLE when the control plane stops", async () => {
-  await using plane = await testControlPlane();
-  const { subscribe, next, failure } = watch(plane);
-  subscribe(1);
-  await next();
-  const failed = failure();
-  await plane.stop();
-  assert.equal((await failed).code, status.UNAVAILABLE);
-});
-
-Deno.test("GetMap sends the map at one position, not before the one asked for", async () => {
-  await using plane = await testControlPlane();
-  const { revision } = await plane.register("a");
-  const parts: Part[] = [];
-  for await (const { part } of plane.discovery.getMap({ scope: { realm: "local" }, minRevision: revision })) {
-    parts.push(part as Part);
-  }
-  assert.deepEqual(parts.map(({ last, complete }) => [last, complete]), [[true, true]]);
-  assert.ok(parts[0]!.position!.revision >= revision);
 });

@@ -8,24 +8,35 @@ import {
   type WatchRequest,
   WatchResponseSchema,
 } from "../../proto/gen/portolan/v1/discovery_pb.ts";
-import { RegistryService } from "../../proto/gen/portolan/v1/registry_pb.ts";
+import { RegistryService, type RenewRequest, RenewResponseSchema } from "../../proto/gen/portolan/v1/registry_pb.ts";
 import { serviceDefinition } from "../../proto/grpc.ts";
 
-/** What a test says to one follower, and hears of it. */
-export interface Session {
-  readonly heard: AsyncIterator<NonNullable<WatchRequest["message"]>>;
-  /** Sends one part as the answer to a subscription. */
-  send(subscription: number, part: PartInit): void;
+/** One stream of a client's, as a test plays its other end. */
+interface Talk<Request> {
+  readonly heard: AsyncIterator<Request>;
   /** Ends the stream with a code; without one, in good order. */
   close(code?: grpc.status, details?: string): void;
 }
 
+/** What a test says to one follower, and hears of it. */
+export interface Session extends Talk<NonNullable<WatchRequest["message"]>> {
+  /** Sends one part as the answer to a subscription. */
+  send(subscription: number, part: PartInit): void;
+}
+
+/** What a test says to one registrar, and hears of its leases. */
+export interface Renewals extends Talk<RenewRequest> {
+  send(leaseId: string, alive: boolean): void;
+}
+
 /** The registry's answer: a revision, or a code and a sentence. */
-type Answer = (request: never) => { revision: bigint } | Partial<grpc.StatusObject>;
+type Answer = (request: never) => Answered | Promise<Answered>;
+type Answered = { revision: bigint; leaseId?: string } | Partial<grpc.StatusObject>;
 type PartInit = MessageInitShape<typeof PartSchema>;
 
 export interface Script {
   readonly watch?: (session: Session) => Promise<void> | void;
+  readonly renew?: (renewals: Renewals) => Promise<void> | void;
   readonly getMap?: (request: unknown) => readonly PartInit[];
   readonly register?: Answer;
   readonly deregister?: Answer;
@@ -42,13 +53,24 @@ export interface FakeControlPlane extends AsyncDisposable {
 export async function serveFake(script: Script, port = 0): Promise<FakeControlPlane> {
   const server = new grpc.Server();
   server.addService(serviceDefinition(DiscoveryService), {
-    watch: (call: Stream) => void Promise.resolve(script.watch?.(sessionOf(call))),
+    watch: (call: Stream<WatchRequest>) => {
+      const send: Session["send"] = (subscription, part) =>
+        void call.write(create(WatchResponseSchema, { subscription, part }));
+      void script.watch?.({ ...talk(call, ({ message }) => message), send });
+    },
     getMap: (call: grpc.ServerWritableStream<unknown, unknown>) => {
       for (const part of script.getMap?.(call.request) ?? []) call.write(create(GetMapResponseSchema, { part }));
       call.end();
     },
   });
-  server.addService(serviceDefinition(RegistryService), unaries(RegistryService, script));
+  server.addService(serviceDefinition(RegistryService), {
+    ...unaries(RegistryService, script),
+    renew: (call: Stream<RenewRequest>) => {
+      const send: Renewals["send"] = (leaseId, alive) =>
+        void call.write(create(RenewResponseSchema, { leaseId, alive }));
+      void script.renew?.({ ...talk(call, (request) => request), send });
+    },
+  });
   const bound = await new Promise<number>((resolve, reject) =>
     server.bindAsync(
       `127.0.0.1:${port}`,
@@ -65,12 +87,12 @@ export async function serveFake(script: Script, port = 0): Promise<FakeControlPl
   };
 }
 
-type Stream = grpc.ServerDuplexStream<WatchRequest, unknown>;
+type Stream<Request> = grpc.ServerDuplexStream<Request, unknown>;
 
 function unaries(service: DescService, script: Script): grpc.UntypedServiceImplementation {
   const handlers = service.methods.map(({ localName, output }) => {
-    const handle: grpc.handleUnaryCall<unknown, unknown> = ({ request }, callback) => {
-      const answer = script[localName as "register"]?.(request as never) ?? { code: grpc.status.UNIMPLEMENTED };
+    const handle: grpc.handleUnaryCall<unknown, unknown> = async ({ request }, callback) => {
+      const answer = await script[localName as "register"]?.(request as never) ?? { code: grpc.status.UNIMPLEMENTED };
       if ("revision" in answer) callback(null, create(output, answer));
       else callback(answer);
     };
@@ -79,21 +101,20 @@ function unaries(service: DescService, script: Script): grpc.UntypedServiceImple
   return Object.fromEntries(handlers);
 }
 
-function sessionOf(call: Stream): Session {
+function talk<Request, Heard>(call: Stream<Request>, hear: (request: Request) => Heard): Talk<Heard> {
   call.on("error", () => {});
   return {
-    heard: messages(call),
-    send: (subscription, part) => void call.write(create(WatchResponseSchema, { subscription, part })),
+    heard: requests(call, hear),
     close: (code, details = "") =>
       code === undefined ? call.end() : void call.emit("error", { code, details } as grpc.StatusObject),
   };
 }
 
-async function* messages(call: Stream) {
-  const queue: WatchRequest["message"][] = [];
+async function* requests<Request, Heard>(call: Stream<Request>, hear: (request: Request) => Heard) {
+  const queue: Heard[] = [];
   let wake = () => {};
   let over = false;
-  call.on("data", (request: WatchRequest) => (queue.push(request.message), wake()));
+  call.on("data", (request: Request) => (queue.push(hear(request)), wake()));
   for (const event of ["end", "close", "cancelled"]) call.on(event, () => (over = true, wake()));
   while (true) {
     const next = queue.shift();

@@ -22,6 +22,7 @@ const someInstance = fc.record({
     version,
     weight: fc.constantFrom(0, 1, 100, 256),
     enabled: fc.boolean(),
+    draining: fc.boolean(),
     status: fc.constantFrom(Instance_Status.UNKNOWN, Instance_Status.PASSING, Instance_Status.FAILING),
   }),
 }).map(({ id, init }) => instance(id, init));

@@ -8,7 +8,7 @@ export interface Refusal {
   readonly reason: string;
 }
 
-export class TestMap implements Following {
+export class TestMap implements Omit<Following, "leave"> {
   readonly connected = true;
   readonly #services = new Map<string, Service>();
   readonly #unseen = new Set<string>();

@@ -20,6 +20,7 @@ export interface InstanceInit {
   readonly version?: number;
   readonly weight?: number;
   readonly enabled?: boolean;
+  readonly draining?: boolean;
   readonly status?: Instance_Status;
 }
 

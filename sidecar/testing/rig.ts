@@ -50,6 +50,7 @@ export async function startRig({ timeouts, port = freePort(), ...options }: RigO
       stop.abort();
       await running.finally(async () => {
         await haproxy[Symbol.asyncDispose]();
+        await map[Symbol.asyncDispose]();
         data[Symbol.dispose]();
         await Deno.remove(path, { recursive: true });
       });

@@ -13,6 +13,8 @@ export const BARE_SERVICE = {
   echo: method("/bare/echo", true),
   /** Hears of every write, on the stream that it opens with a message. */
   watch: method("/bare/watch", true),
+  /** Sends as many bytes as the first message says, and ends. */
+  bulk: method("/bare/bulk", true),
   /** Writes, and is answered when it is on the disk and said to the watchers. */
   write: method("/bare/write", false),
 } satisfies grpc.ServiceDefinition;
@@ -27,12 +29,16 @@ export class BareClient implements Disposable {
   }
 
   /** Calls `onMessage` for each message; its first one says that the stream stands. */
-  open(name: "echo" | "watch", onMessage: (message: Buffer) => void): grpc.ClientDuplexStream<Buffer, Buffer> {
+  open(
+    name: "echo" | "watch" | "bulk",
+    onMessage: (message: Buffer) => void,
+    first = "first",
+  ): grpc.ClientDuplexStream<Buffer, Buffer> {
     const stream = this.#client.makeBidiStreamRequest(BARE_SERVICE[name].path, bytes, bytes);
     stream.on("data", onMessage);
     // It ends with the client.
     stream.on("error", () => {});
-    stream.write(Buffer.from("first"));
+    stream.write(Buffer.from(first));
     return stream;
   }
 

@@ -26,9 +26,13 @@ export async function startBareServer(folder: string, updateBytes: number, readB
     reads: Number(reads),
     grpc: `127.0.0.1:${grpc}`,
     cpuMs: () => program.cpuMs(),
+    memoryMb: () => program.memoryMb(),
     [Symbol.asyncDispose]: () => program[Symbol.asyncDispose](),
   };
 }
+
+/** As large as the parts of an update. */
+const BULK = 1 << 20;
 
 async function main(folder: string, updateBytes: number, readBytes: number): Promise<void> {
   const store = new BareStore(join(folder, "bare.sqlite"));
@@ -47,6 +51,12 @@ async function main(folder: string, updateBytes: number, readBytes: number): Pro
       call.on("data", () => watchers.add(call));
       call.on("cancelled", () => watchers.delete(call));
     },
+    bulk: (call: grpc.ServerDuplexStream<Buffer, Buffer>) =>
+      call.once("data", (message) => {
+        let left = Number(message);
+        for (; left > 0; left -= BULK) call.write(Buffer.alloc(Math.min(left, BULK), "b"));
+        call.end();
+      }),
     write: (call: grpc.ServerUnaryCall<Buffer, Buffer>, callback: grpc.sendUnaryData<Buffer>) =>
       commit(call.request).then(say).then(() => callback(null, Buffer.from("{}"))),
   });

@@ -21,6 +21,21 @@ export const REALM = "/api/v1/realms/local";
 
 /** Starts it with its store in `folder`, and registers instances `i0`… of services `s0`…. */
 export async function startControlPlane(folder: string, sizes: Sizes): Promise<BenchedControlPlane> {
+  const { program, http, grpc } = await serve(folder);
+  await fill(http, sizes);
+  return {
+    http,
+    grpc,
+    cpuMs: () => program.cpuMs(),
+    memoryMb: () => program.memoryMb(),
+    updateBytes: await updateBytes(grpc),
+    readBytes: await readBytes(http),
+    [Symbol.asyncDispose]: () => program[Symbol.asyncDispose](),
+  };
+}
+
+/** Starts it with whatever its store in `folder` holds; answers when it serves. */
+export async function serve(folder: string) {
   const args = ["--data", folder, "--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0"];
   const file = "control-plane/main.ts";
   const program = Program.start(Deno.execPath(), [
@@ -33,15 +48,7 @@ export async function startControlPlane(folder: string, sizes: Sizes): Promise<B
   const serving = await program.next((line) => record(line, "grpc"));
   const grpc = String(serving["grpc"]);
   const http = Number(String(serving["http"]).split(":")[1]);
-  await fill(http, sizes);
-  return {
-    http,
-    grpc,
-    cpuMs: () => program.cpuMs(),
-    updateBytes: await updateBytes(grpc),
-    readBytes: await readBytes(http),
-    [Symbol.asyncDispose]: () => program[Symbol.asyncDispose](),
-  };
+  return { program, http, grpc };
 }
 
 export type Registry = Client<typeof RegistryService>;

@@ -34,6 +34,25 @@ export async function load({ port, connections, ms }: LoadOptions, next: () => U
   return { requests: times.length, perSecond, ...spread(times) };
 }
 
+/** Calls from this process, so many at once. */
+export async function calls(
+  { connections, ms }: Omit<LoadOptions, "port">,
+  call: () => Promise<unknown>,
+): Promise<Load> {
+  const times: number[] = [];
+  const begun = performance.now();
+  await Promise.all(Array.from({ length: connections }, async () => {
+    for (let now = begun; now - begun < ms;) {
+      const before = performance.now();
+      await call();
+      now = performance.now();
+      times.push(now - before);
+    }
+  }));
+  const perSecond = times.length * 1_000 / (performance.now() - begun);
+  return { requests: times.length, perSecond, ...spread(times) };
+}
+
 /** Reads `path` with wrk, which leaves more of the machine to the server than a client of ours; whole seconds only. */
 export async function wrk({ port, connections, ms }: LoadOptions, path: string): Promise<Load> {
   const args = ["-t1", `-c${connections}`, `-d${ms / 1_000}s`, "--latency", `http://127.0.0.1:${port}${path}`];

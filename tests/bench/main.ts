@@ -2,7 +2,8 @@
 import { Problem } from "../../proto/settings.ts";
 import { describeFlags, flag, type Flags, list, loadSettings, optional, text } from "../../proto/settings.ts";
 import { type Figure, table } from "./measure.ts";
-import { FULL, QUICK, type Sizes } from "./sizes.ts";
+import { FULL, MANY_WATCHERS, QUICK, type Sizes } from "./sizes.ts";
+import { largeMap } from "./large_map.ts";
 import { lastWatcher } from "./last_watcher.ts";
 import { throughput } from "./throughput.ts";
 import { versionOf } from "./load.ts";
@@ -16,6 +17,8 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   "write-to-routed": writeToRouted,
   "last-watcher": lastWatcher,
   throughput,
+  "large-map": largeMap,
+  "many-watchers": (sizes, folder) => lastWatcher(sizes === QUICK ? sizes : { ...sizes, ...MANY_WATCHERS }, folder),
 };
 
 const FLAGS = {

@@ -2,8 +2,8 @@
 
 import type { Turn } from "./sizes.ts";
 
-/** Of times in ms, the shorter the better; of rates per second, the higher the better. */
-export type Unit = "ms" | "/s";
+/** Of times in ms and sizes in MB (10^6 bytes), the less the better; of rates per second, the higher the better. */
+export type Unit = "ms" | "MB" | "/s";
 
 /** Half of the samples are at least as good as `p50`, all but one in a hundred as good as `p99`. */
 export interface Spread {
@@ -46,7 +46,7 @@ export async function takeTurns<Name extends string, T>(
 }
 
 export function spread(samples: readonly number[], unit: Unit = "ms"): Spread {
-  const sorted = samples.toSorted((a, b) => unit === "ms" ? a - b : b - a);
+  const sorted = samples.toSorted((a, b) => unit === "/s" ? b - a : a - b);
   // The nearest rank: a value that was measured.
   const at = (percent: number) => sorted[Math.ceil(sorted.length * percent / 100) - 1] ?? NaN;
   return { p50: at(50), p99: at(99), samples: sorted.length };

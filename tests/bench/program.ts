@@ -7,6 +7,8 @@ export const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 export interface Costs {
   /** Processor time, in ms. On a machine that others use too, it tells more than the clock on the wall. */
   cpuMs(): number;
+  /** Memory that is its own or shared, in MB (10^6 bytes). */
+  memoryMb(): number;
 }
 
 /** Linux counts processor time in hundredths of a second for all programs. */
@@ -58,6 +60,11 @@ export class Program implements AsyncDisposable, Costs {
     // Fields 14 and 15, proc(5); the second one may hold spaces, and ends with a parenthesis.
     const fields = Deno.readTextFileSync(`/proc/${this.#child.pid}/stat`).split(") ").at(-1)?.split(" ") ?? [];
     return (Number(fields[11]) + Number(fields[12])) * TICK_MS;
+  }
+
+  memoryMb(): number {
+    const text = Deno.readTextFileSync(`/proc/${this.#child.pid}/status`);
+    return Number(/VmRSS:\s+([0-9]+) kB/.exec(text)?.[1]) * 1_024 / 1e6;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -23,6 +23,9 @@ export interface Sizes {
   readonly connections: number;
   readonly load: Turn;
   readonly loadRounds: number;
+  /** Services, of ten instances each, of the large maps; and how often each is started. */
+  readonly largeMaps: readonly number[];
+  readonly starts: number;
 }
 
 export const FULL: Sizes = {
@@ -38,6 +41,15 @@ export const FULL: Sizes = {
   connections: 64,
   load: { samples: 1, warmUp: 3 },
   loadRounds: 5,
+  largeMaps: [1_000, 10_000],
+  starts: 5,
+};
+
+/** As many watchers as one control plane is to hold; each with a connection of its own, so it takes minutes to set up. */
+export const MANY_WATCHERS: Pick<Sizes, "watchers" | "rounds" | "watchedWrites"> = {
+  watchers: 5_000,
+  rounds: 5,
+  watchedWrites: { samples: 2, warmUp: 5 },
 };
 
 /** Shows that every bench works, not how fast anything is. */
@@ -53,4 +65,6 @@ export const QUICK: Sizes = {
   connections: 8,
   load: { samples: 1, warmUp: 1 },
   loadRounds: 1,
+  largeMaps: [20],
+  starts: 1,
 };

@@ -2,8 +2,9 @@
 import { join } from "node:path";
 import { startBareServer } from "./bare_server.ts";
 import { request } from "./connection.ts";
-import { nextPut, REALM, startControlPlane } from "./control_plane.ts";
-import { type Load, load, versionOf, wrk } from "./load.ts";
+import { BareClient } from "./bare_grpc.ts";
+import { nextPut, nextWrite, REALM, type Registry, registryOf, startControlPlane } from "./control_plane.ts";
+import { calls, type Load, load, versionOf, wrk } from "./load.ts";
 import type { Costs } from "./program.ts";
 import { type Figure, figure, type Sample, spread, takeTurns } from "./measure.ts";
 import type { Sizes } from "./sizes.ts";
@@ -20,11 +21,15 @@ export async function throughput(sizes: Sizes, folder: string): Promise<readonly
   const ours = (connections: number) =>
     turn(controlPlane, () => load({ port: controlPlane.http, connections, ms }, () => nextPut(sizes)));
   const floor = (connections: number) => turn(bare, () => load({ port: bare.http, connections, ms }, () => commit));
+  using registry = registryOf(controlPlane);
+  using client = new BareClient(bare.grpc);
   const found = await takeTurns({
     write: ours(1),
     bareWrite: floor(1),
     writes: ours(connections),
     bareWrites: floor(connections),
+    calls: turn(controlPlane, () => calls({ connections, ms }, () => register(registry, nextWrite(sizes)))),
+    bareCalls: turn(bare, () => calls({ connections, ms }, () => client.write(MESSAGE))),
     reads: turn(controlPlane, reads({ port: controlPlane.http, connections, ms }, `${REALM}/services/s0`)),
     bareReads: turn(bare, reads({ port: bare.reads, connections, ms }, "/")),
   }, { rounds: sizes.loadRounds, ...sizes.load });
@@ -33,8 +38,15 @@ export async function throughput(sizes: Sizes, folder: string): Promise<readonly
   return [
     ...figures("write", "1 writer", found.write, commits, found.bareWrite),
     ...figures("write", `${connections} writers`, found.writes, commits, found.bareWrites),
+    ...figures("gRPC write", `${connections} callers`, found.calls, "bare unary call → SQLite", found.bareCalls),
     ...figures("read", `${connections} readers`, found.reads, served, found.bareReads),
   ];
+}
+
+const MESSAGE = Buffer.alloc(64, "m");
+
+function register(registry: Registry, write: ReturnType<typeof nextWrite>): Promise<unknown> {
+  return registry.register({ realm: "local", ...write });
 }
 
 function reads(options: { port: number; connections: number; ms: number }, path: string): Sample<Load> {

@@ -1,16 +1,16 @@
 import { create, type DescMessage, fromJson, type JsonValue, type Message, toBinary } from "@bufbuild/protobuf";
 import assert from "node:assert/strict";
-import { RouteSchema } from "../../proto/gen/portolan/v1/cluster_map_pb.ts";
+import { RouteSchema, ServiceSpecSchema } from "../../proto/gen/portolan/v1/cluster_map_pb.ts";
 import { GetMapRequestSchema } from "../../proto/gen/portolan/v1/discovery_pb.ts";
-import { ListFollowersRequestSchema } from "../../proto/gen/portolan/v1/fleet_pb.ts";
 import {
-  DeregisterRequestSchema,
-  InstanceSpecSchema,
-  PutAliasRequestSchema,
-  RegisterRequestSchema,
-  SetEnabledRequestSchema,
-} from "../../proto/gen/portolan/v1/registry_pb.ts";
-import { BAD_NAMES, BAD_WRITES, GOOD_WRITES, type Operation, type Write, write } from "./bad_writes.ts";
+  ForgetFollowerRequestSchema,
+  HistoryRequestSchema,
+  ListFollowersRequestSchema,
+  WaitForRevisionRequestSchema,
+} from "../../proto/gen/portolan/v1/fleet_pb.ts";
+import * as pb from "../../proto/gen/portolan/v1/registry_pb.ts";
+import { BAD_NAMES, BAD_WRITES, GOOD_WRITES, NAMED, type Operation, OPERATIONS } from "./bad_writes.ts";
+import { type Write, write } from "./bad_writes.ts";
 import { each, type StartedControlPlane, startedControlPlane } from "./control_plane.ts";
 import { type Ended, type RawClient, rawClient } from "./raw_grpc.ts";
 
@@ -19,30 +19,59 @@ const PATHS: Record<Operation, string> = {
   register: `${REGISTRY}/Register`,
   deregister: `${REGISTRY}/Deregister`,
   disable: `${REGISTRY}/SetEnabled`,
+  drain: `${REGISTRY}/Drain`,
+  disable_host: `${REGISTRY}/SetEnabled`,
+  drain_host: `${REGISTRY}/Drain`,
   alias: `${REGISTRY}/PutAlias`,
+  unalias: `${REGISTRY}/DeleteAlias`,
+  service: `${REGISTRY}/PutService`,
+  delete: `${REGISTRY}/DeleteService`,
 };
+const FLEET = "/portolan.v1.FleetService";
 const GET_MAP = "/portolan.v1.DiscoveryService/GetMap";
 const WATCH = "/portolan.v1.DiscoveryService/Watch";
-const LIST_FOLLOWERS = "/portolan.v1.FleetService/ListFollowers";
-const ALL_PATHS = [...Object.values(PATHS), GET_MAP, WATCH, LIST_FOLLOWERS];
+const LIST_FOLLOWERS = `${FLEET}/ListFollowers`;
+const ALL_PATHS = [
+  ...new Set(Object.values(PATHS)),
+  ...["Renew", "ReleaseHeld", "Import"].map((method) => `${REGISTRY}/${method}`),
+  GET_MAP,
+  WATCH,
+  ...["ListFollowers", "ForgetFollower", "WaitForRevision", "History"].map((method) => `${FLEET}/${method}`),
+];
 
 /** A write as a message of the contract, beside its schema. */
-function messageOf({ operation, realm, service, id = "", alias, body, reason = "" }: Write): [DescMessage, Message] {
-  const target = { realm, service, options: { reason } };
+function messageOf(wanted: Write): [DescMessage, Message] {
+  const { operation, realm, service, id = "", hostId, alias, body, reason = "", operationId = "" } = wanted;
+  const options = { reason, operationId };
+  const target = { realm, service, options };
   const json = body as JsonValue;
   switch (operation) {
     case "register": {
-      const instance = fromJson(InstanceSpecSchema, json);
-      return [RegisterRequestSchema, create(RegisterRequestSchema, { ...target, id, instance })];
+      const instance = fromJson(pb.InstanceSpecSchema, json);
+      return [pb.RegisterRequestSchema, create(pb.RegisterRequestSchema, { ...target, id, instance })];
     }
     case "deregister":
-      return [DeregisterRequestSchema, create(DeregisterRequestSchema, { ...target, id })];
+      return [pb.DeregisterRequestSchema, create(pb.DeregisterRequestSchema, { ...target, id })];
     case "disable":
-      return [SetEnabledRequestSchema, create(SetEnabledRequestSchema, { ...target, id })];
+      return [pb.SetEnabledRequestSchema, create(pb.SetEnabledRequestSchema, { ...target, id })];
+    case "drain":
+      return [pb.DrainRequestSchema, create(pb.DrainRequestSchema, { ...target, id })];
+    case "disable_host":
+      return [pb.SetEnabledRequestSchema, create(pb.SetEnabledRequestSchema, { realm, hostId, options })];
+    case "drain_host":
+      return [pb.DrainRequestSchema, create(pb.DrainRequestSchema, { realm, hostId, options })];
     case "alias": {
       const route = fromJson(RouteSchema, json);
-      return [PutAliasRequestSchema, create(PutAliasRequestSchema, { ...target, alias, route })];
+      return [pb.PutAliasRequestSchema, create(pb.PutAliasRequestSchema, { ...target, alias, route })];
     }
+    case "unalias":
+      return [pb.DeleteAliasRequestSchema, create(pb.DeleteAliasRequestSchema, { ...target, alias })];
+    case "service": {
+      const spec = fromJson(ServiceSpecSchema, json);
+      return [pb.PutServiceRequestSchema, create(pb.PutServiceRequestSchema, { ...target, spec })];
+    }
+    case "delete":
+      return [pb.DeleteServiceRequestSchema, create(pb.DeleteServiceRequestSchema, target)];
   }
 }
 
@@ -53,7 +82,8 @@ async function planeWithService() {
   await using stack = new AsyncDisposableStack();
   const plane = stack.use(await startedControlPlane());
   const client = stack.use(rawClient(plane.grpc));
-  for (const wanted of [write("register"), write("alias", { alias: "canary" })]) {
+  const onHost = { host: "127.0.0.1", port: 8080, hostId: "h1" };
+  for (const wanted of [write("register", { body: onHost }), write("alias", { alias: "canary" })]) {
     assert.equal((await client.call(PATHS[wanted.operation], bytesOf(wanted))).code, "OK");
   }
   const running = stack.move();
@@ -91,17 +121,14 @@ Deno.test("gRPC refuses every bad name, number, route and size, naming the field
 Deno.test("gRPC refuses names that are empty or no segment of a path", async () => {
   await using running = await planeWithService();
   const { plane, client } = running;
-  const cases = (["register", "deregister", "disable", "alias"] as const).flatMap((operation) =>
-    ["", ".", ".."].flatMap((name): [Write, string][] => {
-      const target = operation === "alias" ? "alias" : "id";
-      const none = operation === "disable" && name === "";
-      return [
-        [write(operation, { realm: name }), "realm"],
-        [write(operation, { service: name }), "service"],
-        // With no id the service itself is meant.
-        ...none ? [] : [[write(operation, { [target]: name }), target] as [Write, string]],
-      ];
-    })
+  const cases = OPERATIONS.flatMap((operation) =>
+    ["", ".", ".."].flatMap((name) =>
+      (["realm", ...NAMED[operation]] as const).flatMap((field): [Write, string][] => {
+        // With no id the service itself is meant, with no host a service.
+        if (name === "" && field === "id" && ["disable", "drain"].includes(operation)) return [];
+        return [[write(operation, { [field]: name }), name === "" && field === "hostId" ? "service" : field]];
+      })
+    )
   );
   await each(cases, async ([wanted, field]) => {
     const path = PATHS[wanted.operation];
@@ -154,6 +181,9 @@ Deno.test("gRPC refuses text that is no UTF-8, wherever it stands", async () => 
   const marker = "~~~~";
   const marked: Write[] = [
     ...(["realm", "service", "id"] as const).map((field) => write("register", { [field]: marker })),
+    ...OPERATIONS.map((operation) => write(operation, { operationId: marker })),
+    write("drain_host", { hostId: marker }),
+    write("service", { body: { check: { kind: "HTTP", path: marker } } }),
     ...["host", "zone", "hostId"].map((field) => write("register", { body: { host: "a", port: 1, [field]: marker } })),
     write("register", { body: { host: "a", port: 1, metadata: { [marker]: "v" } } }),
     write("register", { body: { host: "a", port: 1, metadata: { k: marker } } }),
@@ -178,6 +208,16 @@ Deno.test("gRPC refuses text that is no UTF-8, wherever it stands", async () => 
   });
 });
 
+/** A request of each of the other methods, which would be served. */
+const OTHERS: readonly (readonly [path: string, schema: DescMessage, message: object])[] = [
+  [`${REGISTRY}/Renew`, pb.RenewRequestSchema, { leaseId: "L" }],
+  [`${REGISTRY}/ReleaseHeld`, pb.ReleaseHeldRequestSchema, { realm: "local" }],
+  [`${REGISTRY}/Import`, pb.ImportRequestSchema, { realm: "local", force: true }],
+  [`${FLEET}/ForgetFollower`, ForgetFollowerRequestSchema, { realm: "local", id: "a" }],
+  [`${FLEET}/WaitForRevision`, WaitForRevisionRequestSchema, { realm: "local" }],
+  [`${FLEET}/History`, HistoryRequestSchema, { realm: "local" }],
+];
+
 /** A field of a later contract. */
 const LATER = [{ no: 99, wireType: 0, data: Uint8Array.of(1) }];
 
@@ -193,12 +233,22 @@ Deno.test("gRPC refuses fields of a later contract, at every depth, naming them"
   await using running = await planeWithService();
   const { plane, client } = running;
   const split = { split: [{ version: 1, share: 5_000 }, { version: 2, share: 5_000 }] };
+  const spec = { check: { interval: "1s" }, limits: {}, policy: { statuses: {}, budget: {} } };
   const writes: [Write, (string | number)[], string][] = [
-    ...(["register", "deregister", "disable", "alias"] as const).flatMap((operation): typeof writes => [
+    ...OPERATIONS.flatMap((operation): typeof writes => [
       [write(operation), [], "99"],
       [write(operation), ["options"], "options.99"],
     ]),
     [write("register"), ["instance"], "instance.99"],
+    ...[[], ["check"], ["limits"], ["policy"], ["policy", "statuses"], ["policy", "budget"], ["check", "interval"]].map(
+      (
+        path,
+      ): typeof writes[number] => [
+        write("service", { body: spec }),
+        ["spec", ...path],
+        `${["spec", ...path].join(".")}.99`,
+      ],
+    ),
     [write("alias", { body: split }), ["route"], "route.99"],
     [write("alias", { body: split }), ["route", "split", 1], "route.split[1].99"],
   ];
@@ -213,6 +263,11 @@ Deno.test("gRPC refuses fields of a later contract, at every depth, naming them"
     [GET_MAP, toBinary(GetMapRequestSchema, withUnknown(read()) as never), "99"],
     [GET_MAP, toBinary(GetMapRequestSchema, withUnknown(read(), "scope") as never), "scope.99"],
     [LIST_FOLLOWERS, toBinary(ListFollowersRequestSchema, withUnknown(followers) as never), "99"],
+    ...OTHERS.map(([path, schema, message]): typeof cases[number] => [
+      path,
+      toBinary(schema, withUnknown(create(schema, message as never))),
+      "99",
+    ]),
   ];
   await each(cases, async ([path, message, field]) => {
     await refuses(plane, client, {
@@ -266,7 +321,7 @@ Deno.test("gRPC refuses requests over 1 MiB, and methods that it does not serve"
       code: "RESOURCE_EXHAUSTED",
       fields: [],
     })),
-    ...["RegistryService/Renew", "FleetService/Plan", "SettingsService/List"].map((method) => ({
+    ...["RegistryService/Retire", "FleetService/Plan", "SettingsService/List"].map((method) => ({
       name: method,
       path: `/portolan.v1.${method}`,
       messages: [new Uint8Array()],

@@ -2,7 +2,7 @@
 
 /** A body of a `PUT`; its code is INVALID_ARGUMENT. */
 export interface BadBody {
-  readonly of: "instance" | "route";
+  readonly of: "instance" | "route" | "service";
   readonly name: string;
   /** Absent: none is sent. */
   readonly body?: string | Uint8Array;
@@ -21,17 +21,10 @@ export interface BadRequest {
   readonly allow?: string;
 }
 
-/** What this build does not serve yet on a write. */
-export const UNSERVED_HEADERS = [
-  ["If-Match", '"1"'],
-  ["If-None-Match", "*"],
-  ["Portolan-Operation-Id", "7"],
-] as const;
-
 const bytes = (...parts: (string | number[])[]) =>
   Uint8Array.from(parts.flatMap((part) => typeof part === "string" ? [...new TextEncoder().encode(part)] : part));
 
-/** Wrong for both messages. */
+/** Wrong for all messages. */
 const SHAPELESS: readonly (readonly [name: string, body?: string | Uint8Array])[] = [
   ["no body"],
   ["an empty body", ""],
@@ -89,11 +82,18 @@ const wrongShare = (value: unknown, ...fields: string[]): BadBody => {
   return { of: "route", name: `a share is ${JSON.stringify(value)}`, body, fields };
 };
 
+/** A body that says `value` at a path, like `policy.statuses.codes[0]`. */
+function nested(path: string, value: unknown): string {
+  const keys = path.replace(/\[0\]$/, ".").split(".").reverse();
+  return JSON.stringify(keys.reduce((inner, key) => key === "" ? [inner] : { [key]: inner }, value));
+}
+
+const service = (name: string, body: string, ...fields: string[]): BadBody => ({ of: "service", name, body, fields });
 const instance = (name: string, body: string, ...fields: string[]): BadBody => ({ of: "instance", name, body, fields });
 const route = (name: string, body: string, ...fields: string[]): BadBody => ({ of: "route", name, body, fields });
 
 export const BAD_BODIES: readonly BadBody[] = [
-  ...(["instance", "route"] as const).flatMap((of) => [
+  ...(["instance", "route", "service"] as const).flatMap((of) => [
     ...SHAPELESS.map(([name, body]): BadBody => ({ of, name, ...(body !== undefined && { body }), fields: ["body"] })),
     ...BROKEN_UTF8.flatMap(([name, broken]): BadBody[] => [
       { of, name: `${name} in a text`, body: bytes('{"host":"', broken, '"}'), fields: ["body"] },
@@ -152,6 +152,19 @@ export const BAD_BODIES: readonly BadBody[] = [
   wrongShare({ version: 1, share: 5_000, a: { b: 1 } }, "split[0].a"),
   route("an unknown field", '{"version":1,"sticky":"x"}', "sticky"),
   route("a name twice in a share", '{"split":[{"version":1,"version":2,"share":1}]}', "version"),
+
+  ...wrongTypes("service", "protocol", [5, "http1", "HTTP2", "", true, [], {}], {}),
+  ...wrongTypes("service", "balancer", [5, "p2c", "", true, [], {}], {}),
+  ...wrongTypes("service", "localPort", WHOLE, {}),
+  ...wrongTypes("service", "local_port", WHOLE, {}),
+  ...["check", "policy", "limits"].flatMap((field) => wrongTypes("service", field, OBJECT, {})),
+  ...["check.path", "check.kind", "check.interval", "check.rise", "limits.maxQueue", "policy.timeoutMs"]
+    .concat("policy.statuses", "policy.statuses.codes", "policy.statuses.codes[0]", "policy.budget.burst")
+    .map((field) => service(`${field} is true`, nested(field, true), field)),
+  service("an unknown field", '{"enabled":true}', "enabled"),
+  service("an unknown field of a check", '{"check":{"url":"/"}}', "check.url"),
+  service("an unknown field of a policy", '{"policy":{"timeout_ms":1,"timeout":1}}', "policy.timeout"),
+  service("a field in both spellings", '{"localPort":1,"local_port":1}', "local_port"),
 ];
 
 const REALM = "/api/v1/realms/local";
@@ -177,7 +190,10 @@ const missing = (path: string, method = "GET"): BadRequest => ({
 const QUERIES: readonly BadRequest[] = [
   ...READS.flatMap((path) => [
     refused(`${path}?minrevision=1`, "minrevision"),
-    refused(`${path}?at=1&minRevision=1`, "at"),
+    refused(`${path}?at=1&minRevision=1`, "minRevision"),
+    ...["", "x", "-1", "9223372036854775808", "2026-01-31", "2026-01-31T12:00:00", "9223372036854775807"].map((at) =>
+      refused(`${path}?at=${encodeURIComponent(at)}`, "at")
+    ),
     ...["", "x", "-1", "+1", "1.5", "1e3", "0x1", " 1", "9223372036854775808", "1".repeat(20), "١"].map((revision) =>
       refused(`${path}?minRevision=${encodeURIComponent(revision)}`, "minRevision")
     ),
@@ -187,6 +203,16 @@ const QUERIES: readonly BadRequest[] = [
   refused(`${REALM}/watch?service=a&service=B`, "service"),
   refused(`${REALM}/watch?service=`, "service"),
   refused(`${REALM}/followers?kind=SDK`, "kind"),
+  { ...refused(`${REALM}/followers/a?kind=SDK`, "kind"), method: "DELETE" },
+  refused(`${REALM}/wait?revison=1`, "revison"),
+  refused(`${REALM}/history?limits=1`, "limits"),
+  refused("/api/v1/backup?x=1", "x"),
+  refused("/api/v1/backup", "store"),
+  { ...refused(`${SERVICE}?force=1`, "force"), method: "DELETE" },
+  { ...refused(`${SERVICE}?forced=true`, "forced"), method: "DELETE" },
+  { ...refused(`${SERVICE}:drain?x`, "x"), method: "POST" },
+  { ...refused(`${REALM}/hosts/h1:drain?x`, "x"), method: "POST" },
+  { ...refused(`${REALM}/held:release?x`, "x"), method: "POST" },
   { ...refused(`${INSTANCE}?force=true`, "force"), method: "DELETE" },
   { ...refused(`${INSTANCE}:disable?force=true`, "force"), method: "POST" },
   { ...refused(`${SERVICE}:disable?x`, "x"), method: "POST" },
@@ -201,11 +227,21 @@ const RESUMED: readonly BadRequest[] = POSITIONS.flatMap((position) => [
 ]);
 
 const ALLOWED: readonly (readonly [allow: string, ...paths: string[]])[] = [
-  ["GET, HEAD", `${REALM}/map`, `${REALM}/services`, `${REALM}/watch`, `${REALM}/followers`, SERVICE],
+  ["GET, HEAD", ...["map", "services", "watch", "followers", "wait", "history"].map((part) => `${REALM}/${part}`)],
+  ["GET, HEAD", "/api/v1/backup", "/metrics"],
+  ["GET, HEAD, PUT, DELETE", SERVICE],
+  ["DELETE", `${REALM}/followers/a`],
   ["GET, HEAD", "/healthz", "/readyz"],
-  ["GET, HEAD, PUT", `${SERVICE}/aliases/canary`],
+  ["GET, HEAD, PUT, DELETE", `${SERVICE}/aliases/canary`],
   ["GET, HEAD, PUT, DELETE", INSTANCE],
-  ["POST", `${SERVICE}:enable`, `${SERVICE}:disable`, `${INSTANCE}:enable`, `${INSTANCE}:disable`],
+  [
+    "POST",
+    ...[SERVICE, INSTANCE, `${REALM}/hosts/h1`].flatMap((of) =>
+      ["enable", "disable", "drain"].map((verb) => `${of}:${verb}`)
+    ),
+    `${INSTANCE}:renew`,
+    `${REALM}/held:release`,
+  ],
 ];
 
 const METHODS: readonly BadRequest[] = ALLOWED.flatMap(([allow, ...paths]) =>
@@ -241,8 +277,12 @@ const PATHS: readonly BadRequest[] = [
   missing(`${SERVICE}/instances/:disable`, "POST"),
   missing(`${REALM}/services/:disable`, "POST"),
   missing(`${INSTANCE}/disable`, "POST"),
-  missing(`${INSTANCE}:renew`, "POST"),
-  missing(`${INSTANCE}:drain`, "POST"),
+  missing(`${SERVICE}:renew`, "POST"),
+  missing(`${REALM}/hosts/:drain`, "POST"),
+  missing(`${REALM}/hosts/h1:renew`, "POST"),
+  missing(`${REALM}/hosts/h1`, "POST"),
+  missing(`${REALM}/held`, "POST"),
+  missing(`${REALM}/followers/nobody`, "DELETE"),
   missing(`${INSTANCE}:explode`, "POST"),
   ...["%20", "A", "%00", "%ff", "%zz", "%ED%A0%80", "a%2Fb", "a%2fb", "i%3Aenable", "i:x", "a;b", "%2525"].flatMap((
     id,
@@ -257,6 +297,11 @@ const PATHS: readonly BadRequest[] = [
   refused("/api/v1/realms/A/services/B/aliases/v1", "realm", "service", "alias"),
   refused("/api/v1/realms/A/followers", "realm"),
   refused("/api/v1/realms/A/watch", "realm"),
+  refused("/api/v1/realms/A/wait", "realm"),
+  refused("/api/v1/realms/A/history", "realm"),
+  { ...refused("/api/v1/realms/A/hosts/H:drain", "realm", "hostId"), method: "POST" },
+  { ...refused("/api/v1/realms/A/held:release", "realm"), method: "POST" },
+  { ...refused("/api/v1/realms/A/followers/b", "realm"), method: "DELETE" },
 ];
 
 export const BAD_REQUESTS: readonly BadRequest[] = [...QUERIES, ...RESUMED, ...METHODS, ...PATHS];

@@ -30,6 +30,7 @@ const MISUSES: readonly (readonly [name: string, said: readonly Said[], ...field
   ["nothing", [{ case: undefined }], "message"],
   ["received first", [received(1n, 1n)], "message"],
   ["applied first", [applied(1n, 1n)], "message"],
+  ["goodbye first", [{ case: "goodbye", value: {} }], "message"],
   ["nothing after subscribe", [subscribe(), { case: undefined }], "message"],
 
   ["no scope", [{ case: "subscribe", value: {} }], "scope", "realm"],
@@ -37,6 +38,7 @@ const MISUSES: readonly (readonly [name: string, said: readonly Said[], ...field
   ["bad services", [subscribe({ scope: { realm: "local", services: ["a", "B"] } })], "services[1]"],
   ["after nowhere", [subscribe({ after: {} })], "after.epoch"],
   ["after an epoch beyond all", [subscribe({ after: { epoch: MOST + 1n } })], "after.epoch"],
+  ["after the last of all epochs", [subscribe({ after: { epoch: MOST, revision: 1n } })], "after"],
   ["after a revision beyond all", [subscribe({ after: { epoch: 1n, revision: 2n ** 64n - 1n } })], "after.revision"],
   ...Object.entries(BAD_NAMES).flatMap(([what, name]): typeof MISUSES => [
     [`a realm with ${what}`, [subscribe({ scope: { realm: name } })], "realm"],
@@ -60,6 +62,19 @@ const MISUSES: readonly (readonly [name: string, said: readonly Said[], ...field
   ["received of no epoch", [subscribe(), received(0n, 1n)], "position.epoch"],
   ["applied of no epoch", [subscribe(), applied(0n, 1n)], "position.epoch"],
   ["received beyond all", [subscribe(), received(1n, MOST + 1n)], "position.revision"],
+  ["a program with a line end", [subscribe({ follower: { id: "a", program: "a\n" } })], "follower.program"],
+  ["a nameless program with an escape", [subscribe({ follower: { program: "\x1b[2J" } })], "follower.program"],
+  ["a program in other letters", [subscribe({ follower: { program: "prögram/1" } })], "follower.program"],
+  ["a program of 257 characters", [subscribe({ follower: { program: "p".repeat(257) } })], "follower.program"],
+  [
+    "applied, but not what has no name",
+    [subscribe(), {
+      case: "applied",
+      value: { position: { epoch: 1n, revision: 1n }, refused: [{ service: "a" }, { service: "A" }, {}] },
+    }],
+    "refused[1].service",
+    "refused[2].service",
+  ],
   ["all of it wrong", [subscribe(), applied(MOST + 1n, MOST + 1n)], "position.epoch", "position.revision"],
 ];
 
@@ -107,7 +122,8 @@ Deno.test("Watch takes what is odd and harmless", async () => {
     [],
     [subscribe({ subscription: 0 })],
     [subscribe({ follower: { id: "a", kind: 99 as never } })],
-    [subscribe({ after: { epoch: MOST, revision: MOST } })],
+    [subscribe({ after: { epoch: 1n, revision: MOST } })],
+    [subscribe(), { case: "goodbye", value: {} }],
     [subscribe({ scope: { realm: "nowhere", services: ["a", "a"] } })],
     // Words on updates that never were.
     [subscribe(), received(MOST, MOST), applied(1n, 0n)],

@@ -1,18 +1,32 @@
 /** Writes that every transport refuses, as data: what is asked for, the code, the fields that the refusal names. */
 
-export type Operation = "register" | "deregister" | "disable" | "alias";
-export type Code = "INVALID_ARGUMENT" | "NOT_FOUND" | "RESOURCE_EXHAUSTED";
+import { BAD_SPECS, GOOD_SPECS } from "./bad_specs.ts";
+
+export type Operation =
+  | "register"
+  | "deregister"
+  | "disable"
+  | "drain"
+  | "disable_host"
+  | "drain_host"
+  | "alias"
+  | "unalias"
+  | "service"
+  | "delete";
+export type Code = "INVALID_ARGUMENT" | "NOT_FOUND" | "RESOURCE_EXHAUSTED" | "FAILED_PRECONDITION";
 
 /** What a write names and says. */
 export interface Write {
   readonly operation: Operation;
   readonly realm: string;
   readonly service: string;
-  /** Absent: the service itself is disabled. */
+  /** Absent: the service itself is disabled, all of it drained. */
   readonly id?: string;
+  readonly hostId: string;
   readonly alias: string;
   readonly reason?: string;
-  /** As JSON: an instance for `register`, a route for `alias`. */
+  readonly operationId?: string;
+  /** As JSON: an instance for `register`, a route for `alias`, a service's own fields for `service`. */
   readonly body: Readonly<Record<string, unknown>>;
 }
 
@@ -28,7 +42,7 @@ const ROUTE = { version: 1 };
 /** A write that is accepted, but for what `more` says otherwise. */
 export function write(operation: Operation, more: Partial<Write> = {}): Write {
   const body = operation === "register" ? INSTANCE : operation === "alias" ? ROUTE : {};
-  return { operation, realm: "local", service: "identity", id: "i1", alias: "live", body, ...more };
+  return { operation, realm: "local", service: "identity", id: "i1", hostId: "h1", alias: "live", body, ...more };
 }
 
 /** No realm, service, alias, instance, host or zone is called so. What is empty is not here: not every field must be. */
@@ -112,19 +126,25 @@ const INSTANCES: readonly Row[] = [
   ["port 4294967295", { ...INSTANCE, port: 4_294_967_295 }, "port"],
   ["version 0", { ...INSTANCE, version: 0 }, "version"],
   ["weight 257", { ...INSTANCE, weight: 257 }, "weight"],
-  ["a ttl", { ...INSTANCE, ttl: "15s" }, "ttl"],
-  ["a ttl of nothing", { ...INSTANCE, ttl: "0s" }, "ttl"],
-  ["a ttl below nothing", { ...INSTANCE, ttl: "-1.5s" }, "ttl"],
-  ["an empty key", { ...INSTANCE, metadata: { "": "x" } }, "metadata"],
-  ["everything wrong at once", { host: "A", port: 0, version: 0, weight: 999, zone: "Z", hostId: "H", ttl: "1s" }, ...[
+  ...["0s", "-1.5s", "0.999s", "1.0001s", "86400.001s", "315576000000s"].map((ttl): Row => [
+    `a ttl of ${ttl}`,
+    { ...INSTANCE, ttl },
     "ttl",
-    "host",
-    "port",
-    "version",
-    "weight",
-    "zone",
-    "hostId",
-  ]],
+  ]),
+  ["an empty key", { ...INSTANCE, metadata: { "": "x" } }, "metadata"],
+  [
+    "everything wrong at once",
+    { host: "A", port: 0, version: 0, weight: 999, zone: "Z", hostId: "H", ttl: "0.5s" },
+    ...[
+      "host",
+      "port",
+      "version",
+      "weight",
+      "zone",
+      "hostId",
+      "ttl",
+    ],
+  ],
 ];
 
 const ROUTES: readonly Row[] = [
@@ -158,16 +178,31 @@ const bad = (name: string, code: Code, fields: readonly string[], of: Write): Ba
 });
 const invalid = (name: string, fields: readonly string[], of: Write) => bad(name, "INVALID_ARGUMENT", fields, of);
 
-const OPERATIONS: readonly Operation[] = ["register", "deregister", "disable", "alias"];
+/** What each operation names beside the realm; what stands last says what it is about. */
+export const NAMED: Readonly<Record<Operation, readonly ("service" | "id" | "alias" | "hostId")[]>> = {
+  register: ["service", "id"],
+  deregister: ["service", "id"],
+  disable: ["service", "id"],
+  drain: ["service", "id"],
+  disable_host: ["hostId"],
+  drain_host: ["hostId"],
+  alias: ["service", "alias"],
+  unalias: ["service", "alias"],
+  service: ["service"],
+  delete: ["service"],
+};
+export const OPERATIONS = Object.keys(NAMED) as readonly Operation[];
+
+/** Of those who take the same names in the same way, one is tried with all of the bad ones. */
+const THOROUGH: ReadonlySet<Operation> = new Set(["register", "deregister", "disable", "alias", "drain_host"]);
+const FEW = new Set(["upper case", "64 characters", "an encoded slash", "a line end", "a colon"]);
 
 const NAMES: readonly BadWrite[] = Object.entries(BAD_NAMES).flatMap(([what, name]) => [
-  ...OPERATIONS.flatMap((operation) => [
-    invalid(`${operation}: a realm with ${what}`, ["realm"], write(operation, { realm: name })),
-    invalid(`${operation}: a service with ${what}`, ["service"], write(operation, { service: name })),
-    ...operation === "alias"
-      ? [invalid(`alias: an alias with ${what}`, ["alias"], write(operation, { alias: name }))]
-      : [invalid(`${operation}: an instance with ${what}`, ["id"], write(operation, { id: name }))],
-  ]),
+  ...OPERATIONS.filter((operation) => THOROUGH.has(operation) || FEW.has(what)).flatMap((operation) =>
+    (["realm", ...NAMED[operation]] as const).map((field) =>
+      invalid(`${operation}: ${field} with ${what}`, [field], write(operation, { [field]: name }))
+    )
+  ),
   ...["zone", "hostId"].map((field) =>
     invalid(`register: a ${field} with ${what}`, [field], write("register", { body: { ...INSTANCE, [field]: name } }))
   ),
@@ -181,9 +216,12 @@ const ALIASES = ["v1", "v0", "v01", "v42", "v99999999999999999999"].map((alias) 
 const LONG = "é".repeat(2_048);
 
 const SIZES: readonly BadWrite[] = [
-  ...OPERATIONS.map((operation) =>
-    invalid(`${operation}: a reason of 1025 bytes`, ["reason"], write(operation, { reason: "r".repeat(1_025) }))
-  ),
+  ...OPERATIONS.flatMap((operation) => [
+    invalid(`${operation}: a reason of 1025 bytes`, ["reason"], write(operation, { reason: "r".repeat(1_025) })),
+    ...["a b", "a/b", "x".repeat(65)].map((operationId) =>
+      invalid(`${operation}: the operation "${operationId}"`, ["operationId"], write(operation, { operationId }))
+    ),
+  ]),
   ...[{ k: LONG }, { [LONG]: "v" }, Object.fromEntries(Array.from({ length: 683 }, (_, i) => [`${1_000 + i}`, "vv"]))]
     .map((metadata) =>
       bad(
@@ -205,6 +243,16 @@ const MISSING: readonly BadWrite[] = [
   bad("disable: no such realm", "NOT_FOUND", [], { ...SERVICE, realm: "nowhere" }),
   invalid("disable: a service in upper case", ["service"], { ...SERVICE, service: "Nowhere" }),
   bad("disable: no such instance", "NOT_FOUND", [], write("disable", { id: "nobody" })),
+  bad("drain: no such instance", "NOT_FOUND", [], write("drain", { id: "nobody" })),
+  bad("drain: no such service", "NOT_FOUND", [], { ...SERVICE, operation: "drain" }),
+  ...(["disable_host", "drain_host"] as const).flatMap((operation) => [
+    bad(`${operation}: no such host`, "NOT_FOUND", [], write(operation, { hostId: "nobody" })),
+    bad(`${operation}: no such realm`, "NOT_FOUND", [], write(operation, { realm: "nowhere" })),
+  ]),
+  bad("unalias: no such alias", "NOT_FOUND", [], write("unalias", { alias: "nothing" })),
+  bad("unalias: no such service", "NOT_FOUND", [], write("unalias", { service: "nowhere" })),
+  bad("delete: no such service", "NOT_FOUND", [], write("delete", { service: "nowhere" })),
+  bad("delete: it has instances", "FAILED_PRECONDITION", [], write("delete")),
   invalid("disable: a bad name before what does not exist", ["id"], write("disable", { service: "nowhere", id: "X" })),
 ];
 
@@ -214,6 +262,7 @@ export const BAD_WRITES: readonly BadWrite[] = [
   ...ALIASES,
   ...INSTANCES.map(([name, body, ...fields]) => invalid(`register: ${name}`, fields, write("register", { body }))),
   ...ROUTES.map(([name, body, ...fields]) => invalid(`alias: ${name}`, fields, write("alias", { body }))),
+  ...BAD_SPECS.map(([name, body, ...fields]) => invalid(`service: ${name}`, fields, write("service", { body }))),
   ...SIZES,
   ...MISSING,
 ];
@@ -224,8 +273,13 @@ export const GOOD_WRITES: readonly Write[] = [
     write("register", { realm: name, service: name, id: name, body: { ...INSTANCE, zone: name, hostId: name } }),
     write("alias", { realm: name, service: name, alias: name }),
     write("disable", { realm: name, service: name, id: name }),
+    write("drain_host", { realm: name, hostId: name }),
     write("deregister", { realm: name, service: name, id: name }),
+    write("unalias", { realm: name, service: name, alias: name }),
+    write("delete", { realm: name, service: name }),
   ]),
+  ...GOOD_SPECS.map((body) => write("service", { body })),
+  ...["1s", "1.001s", "86400s"].map((ttl, i) => write("register", { id: `ttl-${i}`, body: { ...INSTANCE, ttl } })),
   ...["::1", "fe80::1", "10.0.0.1", "a.b", `${"a.".repeat(126)}a`, "1a.example", "0x7g.example"].map((host, i) =>
     write("register", { id: `host-${i}`, body: { host, port: 65_535, version: 4_294_967_295, weight: i % 2 * 256 } })
   ),

@@ -1,31 +1,50 @@
 /** A control plane without sockets, to be fuzzed: what its map is, and what it took for its own fault. */
 import assert from "node:assert/strict";
-import { Operations } from "../../control-plane/app/operations.ts";
-import { Followers } from "../../control-plane/app/followers.ts";
-import { openHub } from "../../control-plane/app/hub.ts";
-import { openMemoryStore } from "../../control-plane/store/memory.ts";
 import { httpApp } from "../../control-plane/transport/http.ts";
-import { type Log, SILENT } from "../../proto/log.ts";
+import { testPorts } from "../../control-plane/transport/testing.ts";
+import { Chance } from "./fuzz.ts";
 
-export async function fuzzedPlane() {
+export const SEED = Number(Deno.env.get("PORTOLAN_FUZZ_SEED") ?? Math.floor(Math.random() * 2 ** 31));
+
+async function fuzzedPlane() {
   await using stack = new AsyncDisposableStack();
-  const faults: string[] = [];
-  const log: Log = { ...SILENT, error: (message, fields) => faults.push(`${message}: ${fields?.["error"]}`) };
-  const store = stack.use(openMemoryStore());
-  const hub = stack.use(await openHub({ store, log, now: () => 7 }));
-  const operations = new Operations(store, hub, log, { minRevisionWaitMs: 0 });
-  const ports = { operations, followers: new Followers(() => 7), log };
-  const app = httpApp(ports, new AbortController().signal);
+  const parts = stack.use(await testPorts({ clock: { wall: () => 7, monotonic: () => 7 } }));
+  const app = httpApp(parts.ports, new AbortController().signal);
   const running = stack.move();
   return {
-    ports,
-    request: async (path: string, init?: RequestInit) => await app.fetch(new Request(`http://localhost${path}`, init)),
+    ...parts,
+    request: async (path: string, init?: RequestInit) =>
+      await app.fetch(new Request(`http://localhost${path}`, init), { peer: "fuzz" }),
     /** The whole map: another object once anything was written. */
-    map: () => hub.current(),
-    /** Fails with what was logged as an error. */
-    assertNoFaults: () => assert.deepEqual(faults, []),
+    map: () => parts.hub.current(),
+    /** Fails with what was logged as an error, and where places are left behind. */
+    assertNoFaults: () => {
+      assert.deepEqual(parts.faults, []);
+      assert.deepEqual([parts.requests.taken, parts.watches.taken], [0, 0], "a place is left taken");
+    },
     [Symbol.asyncDispose]: () => running.disposeAsync(),
   };
 }
 
 export type FuzzedPlane = Awaited<ReturnType<typeof fuzzedPlane>>;
+
+/** Runs `once` that often; a failure says how to see it again. The map begins anew now and then, so that it stays small. */
+export async function fuzz(times: number, once: (plane: FuzzedPlane, chance: Chance) => Promise<void>): Promise<void> {
+  const chance = new Chance(SEED);
+  for (let done = 0; done < times;) {
+    await using plane = await fuzzedPlane();
+    for (const until = Math.min(times, done + 5_000); done < until; done++) {
+      try {
+        await once(plane, chance);
+        plane.assertNoFaults();
+      } catch (error) {
+        throw new Error(`Case ${done} of PORTOLAN_FUZZ_SEED=${SEED}: ${(error as Error).message}`, { cause: error });
+      }
+    }
+  }
+}
+
+/** Were nearly all of what is made up refused, it would not reach far. */
+export function assertMany(accepted: number, of: number): void {
+  assert.ok(accepted > of / 10, `${accepted} of ${of} accepted, with PORTOLAN_FUZZ_SEED=${SEED}`);
+}

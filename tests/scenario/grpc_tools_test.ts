@@ -10,8 +10,11 @@ import { type ReflectedClient, reflectedClient, reflectedFiles, registryOf } fro
 const SERVICES = {
   "grpc.health.v1.Health": ["Check", "List", "Watch"],
   "portolan.v1.DiscoveryService": ["GetMap", "Watch"],
-  "portolan.v1.FleetService": ["ListFollowers"],
-  "portolan.v1.RegistryService": ["Deregister", "PutAlias", "Register", "SetEnabled"],
+  "portolan.v1.FleetService": ["ForgetFollower", "History", "ListFollowers", "WaitForRevision"],
+  "portolan.v1.RegistryService": [
+    ...["DeleteAlias", "DeleteService", "Deregister", "Drain", "Import", "PutAlias", "PutService", "Register"],
+    ...["ReleaseHeld", "Renew", "SetEnabled"],
+  ],
 };
 
 // Answers hold what the server's descriptors say; no types of ours are used here.
@@ -112,6 +115,36 @@ Deno.test("a client made from reflection alone registers, reads the map and foll
   assert.deepEqual(followers[0].refused, [{ service: "identity", reason: "no reason" }]);
   watch.end();
   assert.equal((await parts.next()).done, true);
+});
+
+Deno.test("a client made from reflection alone keeps a lease, imports a realm and reads its history", async () => {
+  await using plane = await startedControlPlane();
+  using client = reflectedClient(plane.grpc);
+  const { call, open } = await tool(client);
+  const registry = "portolan.v1.RegistryService";
+  const instance = { host: "127.0.0.1", port: 8080, ttl: "15s" };
+  const [{ leaseId }] = await call(registry, "Register", { realm: "local", service: "identity", id: "i1", instance });
+  const statuses = [{ realm: "local", service: "identity", id: "i1", status: "PASSING" }];
+  assert.deepEqual(await call(registry, "Renew", { leaseId, statuses }), [{ leaseId, alive: true }]);
+  const [{ part }] = await call("portolan.v1.DiscoveryService", "GetMap", { scope: { realm: "local" } });
+  const [identity] = part.set;
+  assert.deepEqual([identity.instances[0].status, identity.instances[0].ttl], ["PASSING", "15s"]);
+
+  const upload = open(registry, "Import");
+  upload.write({ realm: "testing", options: { reason: "moving house" } });
+  // As it was read: what an import does not take over is in it.
+  upload.write({ services: [identity, { ...identity, name: "other" }] });
+  upload.end();
+  const answers: Message[] = [];
+  for await (const answer of upload) answers.push(answer);
+  assert.deepEqual([answers.length, answers[0].services, answers[0].removed], [1, 2, 0]);
+  const history = await call("portolan.v1.FleetService", "History", { realm: "testing" });
+  assert.deepEqual(history.map(({ operation, reason, after }) => [operation, reason, after.name]), [
+    ["import", "moving house", "identity"],
+    ["import", "moving house", "other"],
+  ]);
+  const [{ verdict }] = await call("portolan.v1.FleetService", "WaitForRevision", { realm: "testing" });
+  assert.equal(verdict, "DONE");
 });
 
 Deno.test("a client made from reflection alone reads which field was refused", async () => {

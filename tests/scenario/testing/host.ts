@@ -69,18 +69,20 @@ async function call<T>(url: string, method: string, body?: unknown): Promise<T> 
   return json;
 }
 
-interface Followers {
-  readonly followers: { follower: { kind: string }; applied?: { revision: string } }[];
+interface Arrival {
+  readonly revision: string;
+  readonly laggards: { connected: boolean; applied?: { revision: string } }[];
 }
 
 async function applied(api: string): Promise<void> {
-  const { position } = await call<{ position: { revision: string } }>(`${api}/map`, "GET");
-  for (;;) {
-    const { followers } = await call<Followers>(`${api}/followers`, "GET");
-    const sidecar = followers.find(({ follower }) => follower.kind === "SIDECAR");
-    if (BigInt(sidecar?.applied?.revision ?? 0) >= BigInt(position.revision)) return;
-    // The control plane tells nobody what others have applied: it has to be asked.
+  while ((await call<{ followers: unknown[] }>(`${api}/followers`, "GET")).followers.length === 0) {
+    // Nobody is waited for who has never been here.
     await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  for (;;) {
+    const { revision, laggards } = await call<Arrival>(`${api}/wait?timeout=1s`, "GET");
+    // Who cannot use all of it lags, and has applied the rest.
+    if (laggards.every(({ applied }) => BigInt(applied?.revision ?? 0) >= BigInt(revision))) return;
   }
 }
 

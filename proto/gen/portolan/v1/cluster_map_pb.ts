@@ -4,6 +4,8 @@
 
 import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import type { Duration } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_duration } from "@bufbuild/protobuf/wkt";
 import type { CallPolicy } from "./policy_pb.ts";
 import { file_portolan_v1_policy } from "./policy_pb.ts";
 import type { Message } from "@bufbuild/protobuf";
@@ -12,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file portolan/v1/cluster_map.proto.
  */
 export const file_portolan_v1_cluster_map: GenFile = /*@__PURE__*/
-  fileDesc("Ch1wb3J0b2xhbi92MS9jbHVzdGVyX21hcC5wcm90bxILcG9ydG9sYW4udjEiKwoIUG9zaXRpb24SDQoFZXBvY2gYASABKAQSEAoIcmV2aXNpb24YAiABKAQiKAoFU2NvcGUSDQoFcmVhbG0YASABKAkSEAoIc2VydmljZXMYAiADKAkiyAEKB1NlcnZpY2USDAoEbmFtZRgBIAEoCRIQCghtb2RpZmllZBgCIAEoBBIVCg1zcGVjX21vZGlmaWVkGAMgASgEEg8KB2VuYWJsZWQYBCABKAgSKAoJaW5zdGFuY2VzGAUgAygLMhUucG9ydG9sYW4udjEuSW5zdGFuY2USIwoHYWxpYXNlcxgGIAMoCzISLnBvcnRvbGFuLnYxLkFsaWFzEiYKBHNwZWMYByABKAsyGC5wb3J0b2xhbi52MS5TZXJ2aWNlU3BlYyL0AgoISW5zdGFuY2USCgoCaWQYASABKAkSEAoIbW9kaWZpZWQYAiABKAQSDAoEaG9zdBgDIAEoCRIMCgRwb3J0GAQgASgNEg8KB3ZlcnNpb24YBSABKA0SDgoGd2VpZ2h0GAYgASgNEg8KB2VuYWJsZWQYByABKAgSLAoGc3RhdHVzGAkgASgOMhwucG9ydG9sYW4udjEuSW5zdGFuY2UuU3RhdHVzEgwKBHpvbmUYCiABKAkSDwoHaG9zdF9pZBgLIAEoCRI1CghtZXRhZGF0YRgMIAMoCzIjLnBvcnRvbGFuLnYxLkluc3RhbmNlLk1ldGFkYXRhRW50cnkaLwoNTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIkcKBlN0YXR1cxIWChJTVEFUVVNfVU5TUEVDSUZJRUQQABILCgdQQVNTSU5HEAESCwoHRkFJTElORxACEgsKB1VOS05PV04QAyJKCgVBbGlhcxIMCgRuYW1lGAEgASgJEhAKCG1vZGlmaWVkGAIgASgEEiEKBXJvdXRlGAMgASgLMhIucG9ydG9sYW4udjEuUm91dGUiUgoFUm91dGUSDwoHdmVyc2lvbhgBIAEoDRIhCgVzcGxpdBgCIAMoCzISLnBvcnRvbGFuLnYxLlNoYXJlEhUKDXN0aWNreV9oZWFkZXIYAyABKAkiJwoFU2hhcmUSDwoHdmVyc2lvbhgBIAEoDRINCgVzaGFyZRgCIAEoDSI2CgtTZXJ2aWNlU3BlYxInCgZwb2xpY3kYAyABKAsyFy5wb3J0b2xhbi52MS5DYWxsUG9saWN5YgZwcm90bzM", [file_portolan_v1_policy]);
+  fileDesc("Ch1wb3J0b2xhbi92MS9jbHVzdGVyX21hcC5wcm90bxILcG9ydG9sYW4udjEiKwoIUG9zaXRpb24SDQoFZXBvY2gYASABKAQSEAoIcmV2aXNpb24YAiABKAQiKAoFU2NvcGUSDQoFcmVhbG0YASABKAkSEAoIc2VydmljZXMYAiADKAkiyAEKB1NlcnZpY2USDAoEbmFtZRgBIAEoCRIQCghtb2RpZmllZBgCIAEoBBIVCg1zcGVjX21vZGlmaWVkGAMgASgEEg8KB2VuYWJsZWQYBCABKAgSKAoJaW5zdGFuY2VzGAUgAygLMhUucG9ydG9sYW4udjEuSW5zdGFuY2USIwoHYWxpYXNlcxgGIAMoCzISLnBvcnRvbGFuLnYxLkFsaWFzEiYKBHNwZWMYByABKAsyGC5wb3J0b2xhbi52MS5TZXJ2aWNlU3BlYyK8AwoISW5zdGFuY2USCgoCaWQYASABKAkSEAoIbW9kaWZpZWQYAiABKAQSDAoEaG9zdBgDIAEoCRIMCgRwb3J0GAQgASgNEg8KB3ZlcnNpb24YBSABKA0SDgoGd2VpZ2h0GAYgASgNEg8KB2VuYWJsZWQYByABKAgSEAoIZHJhaW5pbmcYCCABKAgSLAoGc3RhdHVzGAkgASgOMhwucG9ydG9sYW4udjEuSW5zdGFuY2UuU3RhdHVzEgwKBHpvbmUYCiABKAkSDwoHaG9zdF9pZBgLIAEoCRI1CghtZXRhZGF0YRgMIAMoCzIjLnBvcnRvbGFuLnYxLkluc3RhbmNlLk1ldGFkYXRhRW50cnkSJgoDdHRsGA0gASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEgwKBGhlbGQYECABKAgaLwoNTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIkcKBlN0YXR1cxIWChJTVEFUVVNfVU5TUEVDSUZJRUQQABILCgdQQVNTSU5HEAESCwoHRkFJTElORxACEgsKB1VOS05PV04QAyJKCgVBbGlhcxIMCgRuYW1lGAEgASgJEhAKCG1vZGlmaWVkGAIgASgEEiEKBXJvdXRlGAMgASgLMhIucG9ydG9sYW4udjEuUm91dGUiUgoFUm91dGUSDwoHdmVyc2lvbhgBIAEoDRIhCgVzcGxpdBgCIAMoCzISLnBvcnRvbGFuLnYxLlNoYXJlEhUKDXN0aWNreV9oZWFkZXIYAyABKAkiJwoFU2hhcmUSDwoHdmVyc2lvbhgBIAEoDRINCgVzaGFyZRgCIAEoDSKrAwoLU2VydmljZVNwZWMSMwoIcHJvdG9jb2wYASABKA4yIS5wb3J0b2xhbi52MS5TZXJ2aWNlU3BlYy5Qcm90b2NvbBIhCgVjaGVjaxgCIAEoCzISLnBvcnRvbGFuLnYxLkNoZWNrEicKBnBvbGljeRgDIAEoCzIXLnBvcnRvbGFuLnYxLkNhbGxQb2xpY3kSMwoIYmFsYW5jZXIYBCABKA4yIS5wb3J0b2xhbi52MS5TZXJ2aWNlU3BlYy5CYWxhbmNlchIjCgZsaW1pdHMYBSABKAsyEy5wb3J0b2xhbi52MS5MaW1pdHMSFwoKbG9jYWxfcG9ydBgGIAEoDUgAiAEBIkoKCFByb3RvY29sEhgKFFBST1RPQ09MX1VOU1BFQ0lGSUVEEAASCQoFSFRUUDEQARIHCgNIMkMQAhIHCgNUQ1AQAxIHCgNUTFMQBCJNCghCYWxhbmNlchIYChRCQUxBTkNFUl9VTlNQRUNJRklFRBAAEgcKA1AyQxABEg8KC1JPVU5EX1JPQklOEAISDQoJUklOR19IQVNIEANCDQoLX2xvY2FsX3BvcnQiwAEKBUNoZWNrEiUKBGtpbmQYASABKA4yFy5wb3J0b2xhbi52MS5DaGVjay5LaW5kEgwKBHBhdGgYAiABKAkSKwoIaW50ZXJ2YWwYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SDAoEcmlzZRgEIAEoDRIMCgRmYWxsGAUgASgNIjkKBEtpbmQSFAoQS0lORF9VTlNQRUNJRklFRBAAEgcKA1RDUBABEggKBEhUVFAQAhIICgRHUlBDEAMiNAoGTGltaXRzEhcKD21heF9jb25uZWN0aW9ucxgBIAEoDRIRCgltYXhfcXVldWUYAiABKA1iBnByb3RvMw", [file_google_protobuf_duration, file_portolan_v1_policy]);
 
 /**
  * A point in the history of the cluster map. Positions of different epochs cannot be compared.
@@ -189,6 +191,13 @@ export type Instance = Message<"portolan.v1.Instance"> & {
   enabled: boolean;
 
   /**
+   * It is leaving: no new calls, those under way may end.
+   *
+   * @generated from field: bool draining = 8;
+   */
+  draining: boolean;
+
+  /**
    * What is observed.
    *
    * @generated from field: portolan.v1.Instance.Status status = 9;
@@ -215,6 +224,20 @@ export type Instance = Message<"portolan.v1.Instance"> & {
    * @generated from field: map<string, string> metadata = 12;
    */
   metadata: { [key: string]: string };
+
+  /**
+   * How long it stays without a beat of the lease that holds it; unset: permanent.
+   *
+   * @generated from field: google.protobuf.Duration ttl = 13;
+   */
+  ttl?: Duration | undefined;
+
+  /**
+   * Its lease ran out together with so many others that it was kept: until it is renewed, deregistered or let go.
+   *
+   * @generated from field: bool held = 16;
+   */
+  held: boolean;
 };
 
 /**
@@ -364,17 +387,52 @@ export const ShareSchema: GenMessage<Share> = /*@__PURE__*/
   messageDesc(file_portolan_v1_cluster_map, 6);
 
 /**
- * A service's own fields beside `enabled`.
+ * A service's own fields beside `enabled`: how its instances are reached, checked and called.
  *
  * @generated from message portolan.v1.ServiceSpec
  */
 export type ServiceSpec = Message<"portolan.v1.ServiceSpec"> & {
+  /**
+   * What its instances speak. Default HTTP1.
+   *
+   * @generated from field: portolan.v1.ServiceSpec.Protocol protocol = 1;
+   */
+  protocol: ServiceSpec_Protocol;
+
+  /**
+   * How an instance is found to work; unset: by a connection.
+   *
+   * @generated from field: portolan.v1.Check check = 2;
+   */
+  check?: Check | undefined;
+
   /**
    * How calls to the service are tried and repeated, unless a caller says otherwise.
    *
    * @generated from field: portolan.v1.CallPolicy policy = 3;
    */
   policy?: CallPolicy | undefined;
+
+  /**
+   * How an instance is chosen. Default P2C.
+   *
+   * @generated from field: portolan.v1.ServiceSpec.Balancer balancer = 4;
+   */
+  balancer: ServiceSpec_Balancer;
+
+  /**
+   * What an instance is spared.
+   *
+   * @generated from field: portolan.v1.Limits limits = 5;
+   */
+  limits?: Limits | undefined;
+
+  /**
+   * Where every host serves it beside the one port for all: 1 to 65535. Plain TCP has no other way.
+   *
+   * @generated from field: optional uint32 local_port = 6;
+   */
+  localPort?: number | undefined;
 };
 
 /**
@@ -383,4 +441,211 @@ export type ServiceSpec = Message<"portolan.v1.ServiceSpec"> & {
  */
 export const ServiceSpecSchema: GenMessage<ServiceSpec> = /*@__PURE__*/
   messageDesc(file_portolan_v1_cluster_map, 7);
+
+/**
+ * What its instances speak.
+ *
+ * @generated from enum portolan.v1.ServiceSpec.Protocol
+ */
+export enum ServiceSpec_Protocol {
+  /**
+   * HTTP1.
+   *
+   * @generated from enum value: PROTOCOL_UNSPECIFIED = 0;
+   */
+  PROTOCOL_UNSPECIFIED = 0,
+
+  /**
+   * HTTP/1.1.
+   *
+   * @generated from enum value: HTTP1 = 1;
+   */
+  HTTP1 = 1,
+
+  /**
+   * HTTP/2 without TLS, gRPC included.
+   *
+   * @generated from enum value: H2C = 2;
+   */
+  H2C = 2,
+
+  /**
+   * Bytes.
+   *
+   * @generated from enum value: TCP = 3;
+   */
+  TCP = 3,
+
+  /**
+   * TLS, passed on as it is.
+   *
+   * @generated from enum value: TLS = 4;
+   */
+  TLS = 4,
+}
+
+/**
+ * Describes the enum portolan.v1.ServiceSpec.Protocol.
+ */
+export const ServiceSpec_ProtocolSchema: GenEnum<ServiceSpec_Protocol> = /*@__PURE__*/
+  enumDesc(file_portolan_v1_cluster_map, 7, 0);
+
+/**
+ * How one of the usable instances is chosen.
+ *
+ * @generated from enum portolan.v1.ServiceSpec.Balancer
+ */
+export enum ServiceSpec_Balancer {
+  /**
+   * P2C.
+   *
+   * @generated from enum value: BALANCER_UNSPECIFIED = 0;
+   */
+  BALANCER_UNSPECIFIED = 0,
+
+  /**
+   * The less busy one of two drawn at random, by weight.
+   *
+   * @generated from enum value: P2C = 1;
+   */
+  P2C = 1,
+
+  /**
+   * In turn, by weight.
+   *
+   * @generated from enum value: ROUND_ROBIN = 2;
+   */
+  ROUND_ROBIN = 2,
+
+  /**
+   * By the hash of a key, so that a key stays with its instance.
+   *
+   * @generated from enum value: RING_HASH = 3;
+   */
+  RING_HASH = 3,
+}
+
+/**
+ * Describes the enum portolan.v1.ServiceSpec.Balancer.
+ */
+export const ServiceSpec_BalancerSchema: GenEnum<ServiceSpec_Balancer> = /*@__PURE__*/
+  enumDesc(file_portolan_v1_cluster_map, 7, 1);
+
+/**
+ * How an instance is found to work.
+ *
+ * @generated from message portolan.v1.Check
+ */
+export type Check = Message<"portolan.v1.Check"> & {
+  /**
+   * What is asked. Default TCP.
+   *
+   * @generated from field: portolan.v1.Check.Kind kind = 1;
+   */
+  kind: Check_Kind;
+
+  /**
+   * For HTTP only: from its first slash on, at most 1024 bytes. Default `/`.
+   *
+   * @generated from field: string path = 2;
+   */
+  path: string;
+
+  /**
+   * From one check to the next: 100 ms to 1 h. Default 2 s.
+   *
+   * @generated from field: google.protobuf.Duration interval = 3;
+   */
+  interval?: Duration | undefined;
+
+  /**
+   * Checks that must succeed in a row until it is passing: 1 to 100. Default 2.
+   *
+   * @generated from field: uint32 rise = 4;
+   */
+  rise: number;
+
+  /**
+   * Checks that must fail in a row until it is failing: 1 to 100. Default 3.
+   *
+   * @generated from field: uint32 fall = 5;
+   */
+  fall: number;
+};
+
+/**
+ * Describes the message portolan.v1.Check.
+ * Use `create(CheckSchema)` to create a new message.
+ */
+export const CheckSchema: GenMessage<Check> = /*@__PURE__*/
+  messageDesc(file_portolan_v1_cluster_map, 8);
+
+/**
+ * What is asked of it.
+ *
+ * @generated from enum portolan.v1.Check.Kind
+ */
+export enum Check_Kind {
+  /**
+   * TCP.
+   *
+   * @generated from enum value: KIND_UNSPECIFIED = 0;
+   */
+  KIND_UNSPECIFIED = 0,
+
+  /**
+   * That it takes a connection.
+   *
+   * @generated from enum value: TCP = 1;
+   */
+  TCP = 1,
+
+  /**
+   * That it answers a GET of `path` with a status from 200 to 399.
+   *
+   * @generated from enum value: HTTP = 2;
+   */
+  HTTP = 2,
+
+  /**
+   * That its `grpc.health.v1` says SERVING.
+   *
+   * @generated from enum value: GRPC = 3;
+   */
+  GRPC = 3,
+}
+
+/**
+ * Describes the enum portolan.v1.Check.Kind.
+ */
+export const Check_KindSchema: GenEnum<Check_Kind> = /*@__PURE__*/
+  enumDesc(file_portolan_v1_cluster_map, 8, 0);
+
+/**
+ * What an instance is spared, counted on each host.
+ *
+ * @generated from message portolan.v1.Limits
+ */
+export type Limits = Message<"portolan.v1.Limits"> & {
+  /**
+   * Connections or requests at once: 1 to 1000000; 0: no limit.
+   *
+   * @generated from field: uint32 max_connections = 1;
+   */
+  maxConnections: number;
+
+  /**
+   * What may wait for one: 1 to 1000000; 0: no limit. Only with max_connections.
+   *
+   * @generated from field: uint32 max_queue = 2;
+   */
+  maxQueue: number;
+};
+
+/**
+ * Describes the message portolan.v1.Limits.
+ * Use `create(LimitsSchema)` to create a new message.
+ */
+export const LimitsSchema: GenMessage<Limits> = /*@__PURE__*/
+  messageDesc(file_portolan_v1_cluster_map, 9);
 

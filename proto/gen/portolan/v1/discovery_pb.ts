@@ -4,6 +4,8 @@
 
 import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { Timestamp } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { Position, Scope, Service } from "./cluster_map_pb.ts";
 import { file_portolan_v1_cluster_map } from "./cluster_map_pb.ts";
 import type { Message } from "@bufbuild/protobuf";
@@ -12,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file portolan/v1/discovery.proto.
  */
 export const file_portolan_v1_discovery: GenFile = /*@__PURE__*/
-  fileDesc("Chtwb3J0b2xhbi92MS9kaXNjb3ZlcnkucHJvdG8SC3BvcnRvbGFuLnYxIkgKDUdldE1hcFJlcXVlc3QSIQoFc2NvcGUYASABKAsyEi5wb3J0b2xhbi52MS5TY29wZRIUCgxtaW5fcmV2aXNpb24YAiABKAQiMQoOR2V0TWFwUmVzcG9uc2USHwoEcGFydBgBIAEoCzIRLnBvcnRvbGFuLnYxLlBhcnQimgEKDFdhdGNoUmVxdWVzdBIrCglzdWJzY3JpYmUYASABKAsyFi5wb3J0b2xhbi52MS5TdWJzY3JpYmVIABIpCghyZWNlaXZlZBgCIAEoCzIVLnBvcnRvbGFuLnYxLlJlY2VpdmVkSAASJwoHYXBwbGllZBgDIAEoCzIULnBvcnRvbGFuLnYxLkFwcGxpZWRIAEIJCgdtZXNzYWdlIkYKDVdhdGNoUmVzcG9uc2USHwoEcGFydBgBIAEoCzIRLnBvcnRvbGFuLnYxLlBhcnQSFAoMc3Vic2NyaXB0aW9uGAIgASgNIpMBCglTdWJzY3JpYmUSIQoFc2NvcGUYASABKAsyEi5wb3J0b2xhbi52MS5TY29wZRIkCgVhZnRlchgCIAEoCzIVLnBvcnRvbGFuLnYxLlBvc2l0aW9uEicKCGZvbGxvd2VyGAMgASgLMhUucG9ydG9sYW4udjEuRm9sbG93ZXISFAoMc3Vic2NyaXB0aW9uGAQgASgNIp0BCghGb2xsb3dlchIKCgJpZBgBIAEoCRIoCgRraW5kGAIgASgOMhoucG9ydG9sYW4udjEuRm9sbG93ZXIuS2luZBIPCgdwcm9ncmFtGAMgASgJEgwKBHpvbmUYBCABKAkiPAoES2luZBIUChBLSU5EX1VOU1BFQ0lGSUVEEAASCwoHU0lERUNBUhABEgcKA1NESxACEggKBFRPT0wQAyIzCghSZWNlaXZlZBInCghwb3NpdGlvbhgBIAEoCzIVLnBvcnRvbGFuLnYxLlBvc2l0aW9uIlkKB0FwcGxpZWQSJwoIcG9zaXRpb24YASABKAsyFS5wb3J0b2xhbi52MS5Qb3NpdGlvbhIlCgdyZWZ1c2VkGAIgAygLMhQucG9ydG9sYW4udjEuUmVmdXNlZCIqCgdSZWZ1c2VkEg8KB3NlcnZpY2UYASABKAkSDgoGcmVhc29uGAIgASgJIoMBCgRQYXJ0EicKCHBvc2l0aW9uGAEgASgLMhUucG9ydG9sYW4udjEuUG9zaXRpb24SEAoIY29tcGxldGUYAiABKAgSDAoEbGFzdBgDIAEoCBIhCgNzZXQYBCADKAsyFC5wb3J0b2xhbi52MS5TZXJ2aWNlEg8KB2RlbGV0ZWQYBSADKAkypQEKEERpc2NvdmVyeVNlcnZpY2USSAoGR2V0TWFwEhoucG9ydG9sYW4udjEuR2V0TWFwUmVxdWVzdBobLnBvcnRvbGFuLnYxLkdldE1hcFJlc3BvbnNlIgOQAgEwARJHCgVXYXRjaBIZLnBvcnRvbGFuLnYxLldhdGNoUmVxdWVzdBoaLnBvcnRvbGFuLnYxLldhdGNoUmVzcG9uc2UiA5ACAigBMAFiBnByb3RvMw", [file_portolan_v1_cluster_map]);
+  fileDesc("Chtwb3J0b2xhbi92MS9kaXNjb3ZlcnkucHJvdG8SC3BvcnRvbGFuLnYxIooBCg1HZXRNYXBSZXF1ZXN0EiEKBXNjb3BlGAEgASgLMhIucG9ydG9sYW4udjEuU2NvcGUSFAoMbWluX3JldmlzaW9uGAIgASgEEhMKC2F0X3JldmlzaW9uGAMgASgEEisKB2F0X3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIjEKDkdldE1hcFJlc3BvbnNlEh8KBHBhcnQYASABKAsyES5wb3J0b2xhbi52MS5QYXJ0IsMBCgxXYXRjaFJlcXVlc3QSKwoJc3Vic2NyaWJlGAEgASgLMhYucG9ydG9sYW4udjEuU3Vic2NyaWJlSAASKQoIcmVjZWl2ZWQYAiABKAsyFS5wb3J0b2xhbi52MS5SZWNlaXZlZEgAEicKB2FwcGxpZWQYAyABKAsyFC5wb3J0b2xhbi52MS5BcHBsaWVkSAASJwoHZ29vZGJ5ZRgEIAEoCzIULnBvcnRvbGFuLnYxLkdvb2RieWVIAEIJCgdtZXNzYWdlIkYKDVdhdGNoUmVzcG9uc2USHwoEcGFydBgBIAEoCzIRLnBvcnRvbGFuLnYxLlBhcnQSFAoMc3Vic2NyaXB0aW9uGAIgASgNIpMBCglTdWJzY3JpYmUSIQoFc2NvcGUYASABKAsyEi5wb3J0b2xhbi52MS5TY29wZRIkCgVhZnRlchgCIAEoCzIVLnBvcnRvbGFuLnYxLlBvc2l0aW9uEicKCGZvbGxvd2VyGAMgASgLMhUucG9ydG9sYW4udjEuRm9sbG93ZXISFAoMc3Vic2NyaXB0aW9uGAQgASgNIp0BCghGb2xsb3dlchIKCgJpZBgBIAEoCRIoCgRraW5kGAIgASgOMhoucG9ydG9sYW4udjEuRm9sbG93ZXIuS2luZBIPCgdwcm9ncmFtGAMgASgJEgwKBHpvbmUYBCABKAkiPAoES2luZBIUChBLSU5EX1VOU1BFQ0lGSUVEEAASCwoHU0lERUNBUhABEgcKA1NESxACEggKBFRPT0wQAyIzCghSZWNlaXZlZBInCghwb3NpdGlvbhgBIAEoCzIVLnBvcnRvbGFuLnYxLlBvc2l0aW9uIlkKB0FwcGxpZWQSJwoIcG9zaXRpb24YASABKAsyFS5wb3J0b2xhbi52MS5Qb3NpdGlvbhIlCgdyZWZ1c2VkGAIgAygLMhQucG9ydG9sYW4udjEuUmVmdXNlZCIJCgdHb29kYnllIioKB1JlZnVzZWQSDwoHc2VydmljZRgBIAEoCRIOCgZyZWFzb24YAiABKAkigwEKBFBhcnQSJwoIcG9zaXRpb24YASABKAsyFS5wb3J0b2xhbi52MS5Qb3NpdGlvbhIQCghjb21wbGV0ZRgCIAEoCBIMCgRsYXN0GAMgASgIEiEKA3NldBgEIAMoCzIULnBvcnRvbGFuLnYxLlNlcnZpY2USDwoHZGVsZXRlZBgFIAMoCTKlAQoQRGlzY292ZXJ5U2VydmljZRJICgZHZXRNYXASGi5wb3J0b2xhbi52MS5HZXRNYXBSZXF1ZXN0GhsucG9ydG9sYW4udjEuR2V0TWFwUmVzcG9uc2UiA5ACATABEkcKBVdhdGNoEhkucG9ydG9sYW4udjEuV2F0Y2hSZXF1ZXN0GhoucG9ydG9sYW4udjEuV2F0Y2hSZXNwb25zZSIDkAICKAEwAWIGcHJvdG8z", [file_google_protobuf_timestamp, file_portolan_v1_cluster_map]);
 
 /**
  * Asks for a part of the map.
@@ -33,6 +35,20 @@ export type GetMapRequest = Message<"portolan.v1.GetMapRequest"> & {
    * @generated from field: uint64 min_revision = 2;
    */
   minRevision: bigint;
+
+  /**
+   * The map as it was at this revision; 0: the newest.
+   *
+   * @generated from field: uint64 at_revision = 3;
+   */
+  atRevision: bigint;
+
+  /**
+   * The map as it was at this time. Not with at_revision.
+   *
+   * @generated from field: google.protobuf.Timestamp at_time = 4;
+   */
+  atTime?: Timestamp | undefined;
 };
 
 /**
@@ -98,6 +114,14 @@ export type WatchRequest = Message<"portolan.v1.WatchRequest"> & {
      */
     value: Applied;
     case: "applied";
+  } | {
+    /**
+     * It stops for good: nobody needs to wait for it any more.
+     *
+     * @generated from field: portolan.v1.Goodbye goodbye = 4;
+     */
+    value: Goodbye;
+    case: "goodbye";
   } | { case: undefined; value?: undefined };
 };
 
@@ -311,6 +335,21 @@ export const AppliedSchema: GenMessage<Applied> = /*@__PURE__*/
   messageDesc(file_portolan_v1_discovery, 7);
 
 /**
+ * Leaves the roster. The server ends the stream.
+ *
+ * @generated from message portolan.v1.Goodbye
+ */
+export type Goodbye = Message<"portolan.v1.Goodbye"> & {
+};
+
+/**
+ * Describes the message portolan.v1.Goodbye.
+ * Use `create(GoodbyeSchema)` to create a new message.
+ */
+export const GoodbyeSchema: GenMessage<Goodbye> = /*@__PURE__*/
+  messageDesc(file_portolan_v1_discovery, 8);
+
+/**
  * A service that a follower cannot use as the map has it.
  *
  * @generated from message portolan.v1.Refused
@@ -336,7 +375,7 @@ export type Refused = Message<"portolan.v1.Refused"> & {
  * Use `create(RefusedSchema)` to create a new message.
  */
 export const RefusedSchema: GenMessage<Refused> = /*@__PURE__*/
-  messageDesc(file_portolan_v1_discovery, 8);
+  messageDesc(file_portolan_v1_discovery, 9);
 
 /**
  * Whole services, encoded in at most 1 MiB together. Nothing set or deleted, and last: a bookmark.
@@ -385,7 +424,7 @@ export type Part = Message<"portolan.v1.Part"> & {
  * Use `create(PartSchema)` to create a new message.
  */
 export const PartSchema: GenMessage<Part> = /*@__PURE__*/
-  messageDesc(file_portolan_v1_discovery, 9);
+  messageDesc(file_portolan_v1_discovery, 10);
 
 /**
  * Reads the cluster map and follows it.
@@ -394,7 +433,8 @@ export const PartSchema: GenMessage<Part> = /*@__PURE__*/
  */
 export const DiscoveryService: GenService<{
   /**
-   * The map in a scope, at one position, in parts.
+   * The map in a scope, at one position, in parts; on request as it was, for as long as that is remembered (OUT_OF_RANGE
+   * beyond).
    *
    * @generated from rpc portolan.v1.DiscoveryService.GetMap
    */

@@ -2,21 +2,23 @@
 // @generated from file portolan/v1/fleet.proto (package portolan.v1, syntax proto3)
 /* eslint-disable */
 
-import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
-import type { Timestamp } from "@bufbuild/protobuf/wkt";
-import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
-import type { Position, Scope } from "./cluster_map_pb.ts";
+import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_duration, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import type { Position, Scope, Service } from "./cluster_map_pb.ts";
 import { file_portolan_v1_cluster_map } from "./cluster_map_pb.ts";
 import type { Follower, Refused } from "./discovery_pb.ts";
 import { file_portolan_v1_discovery } from "./discovery_pb.ts";
+import type { WriteOptions } from "./registry_pb.ts";
+import { file_portolan_v1_registry } from "./registry_pb.ts";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file portolan/v1/fleet.proto.
  */
 export const file_portolan_v1_fleet: GenFile = /*@__PURE__*/
-  fileDesc("Chdwb3J0b2xhbi92MS9mbGVldC5wcm90bxILcG9ydG9sYW4udjEilQIKDUZvbGxvd2VyU3RhdGUSJwoIZm9sbG93ZXIYASABKAsyFS5wb3J0b2xhbi52MS5Gb2xsb3dlchIhCgVzY29wZRgCIAEoCzISLnBvcnRvbGFuLnYxLlNjb3BlEicKCHJlY2VpdmVkGAMgASgLMhUucG9ydG9sYW4udjEuUG9zaXRpb24SJgoHYXBwbGllZBgEIAEoCzIVLnBvcnRvbGFuLnYxLlBvc2l0aW9uEiUKB3JlZnVzZWQYBSADKAsyFC5wb3J0b2xhbi52MS5SZWZ1c2VkEhEKCWNvbm5lY3RlZBgGIAEoCBItCglsYXN0X3NlZW4YByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIiUKFExpc3RGb2xsb3dlcnNSZXF1ZXN0Eg0KBXJlYWxtGAEgASgJIm8KFUxpc3RGb2xsb3dlcnNSZXNwb25zZRInCghwb3NpdGlvbhgBIAEoCzIVLnBvcnRvbGFuLnYxLlBvc2l0aW9uEi0KCWZvbGxvd2VycxgCIAMoCzIaLnBvcnRvbGFuLnYxLkZvbGxvd2VyU3RhdGUyawoMRmxlZXRTZXJ2aWNlElsKDUxpc3RGb2xsb3dlcnMSIS5wb3J0b2xhbi52MS5MaXN0Rm9sbG93ZXJzUmVxdWVzdBoiLnBvcnRvbGFuLnYxLkxpc3RGb2xsb3dlcnNSZXNwb25zZSIDkAIBYgZwcm90bzM", [file_google_protobuf_timestamp, file_portolan_v1_cluster_map, file_portolan_v1_discovery]);
+  fileDesc("Chdwb3J0b2xhbi92MS9mbGVldC5wcm90bxILcG9ydG9sYW4udjEilQIKDUZvbGxvd2VyU3RhdGUSJwoIZm9sbG93ZXIYASABKAsyFS5wb3J0b2xhbi52MS5Gb2xsb3dlchIhCgVzY29wZRgCIAEoCzISLnBvcnRvbGFuLnYxLlNjb3BlEicKCHJlY2VpdmVkGAMgASgLMhUucG9ydG9sYW4udjEuUG9zaXRpb24SJgoHYXBwbGllZBgEIAEoCzIVLnBvcnRvbGFuLnYxLlBvc2l0aW9uEiUKB3JlZnVzZWQYBSADKAsyFC5wb3J0b2xhbi52MS5SZWZ1c2VkEhEKCWNvbm5lY3RlZBgGIAEoCBItCglsYXN0X3NlZW4YByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIiUKFExpc3RGb2xsb3dlcnNSZXF1ZXN0Eg0KBXJlYWxtGAEgASgJIoQBChVMaXN0Rm9sbG93ZXJzUmVzcG9uc2USJwoIcG9zaXRpb24YASABKAsyFS5wb3J0b2xhbi52MS5Qb3NpdGlvbhItCglmb2xsb3dlcnMYAiADKAsyGi5wb3J0b2xhbi52MS5Gb2xsb3dlclN0YXRlEhMKC3VucmVhY2hhYmxlGAMgAygJIl4KFUZvcmdldEZvbGxvd2VyUmVxdWVzdBINCgVyZWFsbRgBIAEoCRIKCgJpZBgCIAEoCRIqCgdvcHRpb25zGAMgASgLMhkucG9ydG9sYW4udjEuV3JpdGVPcHRpb25zIioKFkZvcmdldEZvbGxvd2VyUmVzcG9uc2USEAoIcmV2aXNpb24YASABKAQiZQoWV2FpdEZvclJldmlzaW9uUmVxdWVzdBINCgVyZWFsbRgBIAEoCRIQCghyZXZpc2lvbhgCIAEoBBIqCgd0aW1lb3V0GAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIvUBChdXYWl0Rm9yUmV2aXNpb25SZXNwb25zZRI9Cgd2ZXJkaWN0GAEgASgOMiwucG9ydG9sYW4udjEuV2FpdEZvclJldmlzaW9uUmVzcG9uc2UuVmVyZGljdBIsCghsYWdnYXJkcxgCIAMoCzIaLnBvcnRvbGFuLnYxLkZvbGxvd2VyU3RhdGUSEwoLdW5yZWFjaGFibGUYAyADKAkSEAoIcmV2aXNpb24YBCABKAQiRgoHVmVyZGljdBIXChNWRVJESUNUX1VOU1BFQ0lGSUVEEAASCAoERE9ORRABEgsKB1dBSVRJTkcQAhILCgdVTktOT1dOEAMiZAoOSGlzdG9yeVJlcXVlc3QSDQoFcmVhbG0YASABKAkSDwoHc2VydmljZRgCIAEoCRINCgVhZnRlchgDIAEoBBIUCgxvcGVyYXRpb25faWQYBCABKAkSDQoFbGltaXQYBSABKA0i4wEKD0hpc3RvcnlSZXNwb25zZRIQCghyZXZpc2lvbhgBIAEoBBIUCgxvcGVyYXRpb25faWQYAiABKAkSKAoEdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEAoIaWRlbnRpdHkYBCABKAkSDgoGcmVhc29uGAUgASgJEhEKCW9wZXJhdGlvbhgGIAEoCRIkCgZiZWZvcmUYByABKAsyFC5wb3J0b2xhbi52MS5TZXJ2aWNlEiMKBWFmdGVyGAggASgLMhQucG9ydG9sYW4udjEuU2VydmljZTL7AgoMRmxlZXRTZXJ2aWNlElsKDUxpc3RGb2xsb3dlcnMSIS5wb3J0b2xhbi52MS5MaXN0Rm9sbG93ZXJzUmVxdWVzdBoiLnBvcnRvbGFuLnYxLkxpc3RGb2xsb3dlcnNSZXNwb25zZSIDkAIBEl4KDkZvcmdldEZvbGxvd2VyEiIucG9ydG9sYW4udjEuRm9yZ2V0Rm9sbG93ZXJSZXF1ZXN0GiMucG9ydG9sYW4udjEuRm9yZ2V0Rm9sbG93ZXJSZXNwb25zZSIDkAICEmEKD1dhaXRGb3JSZXZpc2lvbhIjLnBvcnRvbGFuLnYxLldhaXRGb3JSZXZpc2lvblJlcXVlc3QaJC5wb3J0b2xhbi52MS5XYWl0Rm9yUmV2aXNpb25SZXNwb25zZSIDkAIBEksKB0hpc3RvcnkSGy5wb3J0b2xhbi52MS5IaXN0b3J5UmVxdWVzdBocLnBvcnRvbGFuLnYxLkhpc3RvcnlSZXNwb25zZSIDkAIBMAFiBnByb3RvMw", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_portolan_v1_cluster_map, file_portolan_v1_discovery, file_portolan_v1_registry]);
 
 /**
  * One follower's progress.
@@ -121,6 +123,13 @@ export type ListFollowersResponse = Message<"portolan.v1.ListFollowersResponse">
    * @generated from field: repeated portolan.v1.FollowerState followers = 2;
    */
   followers: FollowerState[];
+
+  /**
+   * Control planes that could not be asked for theirs.
+   *
+   * @generated from field: repeated string unreachable = 3;
+   */
+  unreachable: string[];
 };
 
 /**
@@ -131,13 +140,306 @@ export const ListFollowersResponseSchema: GenMessage<ListFollowersResponse> = /*
   messageDesc(file_portolan_v1_fleet, 2);
 
 /**
+ * Takes a sidecar off the roster.
+ *
+ * @generated from message portolan.v1.ForgetFollowerRequest
+ */
+export type ForgetFollowerRequest = Message<"portolan.v1.ForgetFollowerRequest"> & {
+  /**
+   * Required.
+   *
+   * @generated from field: string realm = 1;
+   */
+  realm: string;
+
+  /**
+   * The follower's id. Required.
+   *
+   * @generated from field: string id = 2;
+   */
+  id: string;
+
+  /**
+   * Why.
+   *
+   * @generated from field: portolan.v1.WriteOptions options = 3;
+   */
+  options?: WriteOptions | undefined;
+};
+
+/**
+ * Describes the message portolan.v1.ForgetFollowerRequest.
+ * Use `create(ForgetFollowerRequestSchema)` to create a new message.
+ */
+export const ForgetFollowerRequestSchema: GenMessage<ForgetFollowerRequest> = /*@__PURE__*/
+  messageDesc(file_portolan_v1_fleet, 3);
+
+/**
+ * The sidecar is off the roster.
+ *
+ * @generated from message portolan.v1.ForgetFollowerResponse
+ */
+export type ForgetFollowerResponse = Message<"portolan.v1.ForgetFollowerResponse"> & {
+  /**
+   * Since this revision.
+   *
+   * @generated from field: uint64 revision = 1;
+   */
+  revision: bigint;
+};
+
+/**
+ * Describes the message portolan.v1.ForgetFollowerResponse.
+ * Use `create(ForgetFollowerResponseSchema)` to create a new message.
+ */
+export const ForgetFollowerResponseSchema: GenMessage<ForgetFollowerResponse> = /*@__PURE__*/
+  messageDesc(file_portolan_v1_fleet, 4);
+
+/**
+ * Asks whether a change has arrived everywhere.
+ *
+ * @generated from message portolan.v1.WaitForRevisionRequest
+ */
+export type WaitForRevisionRequest = Message<"portolan.v1.WaitForRevisionRequest"> & {
+  /**
+   * Required.
+   *
+   * @generated from field: string realm = 1;
+   */
+  realm: string;
+
+  /**
+   * Of the epoch that runs; 0: the newest there is.
+   *
+   * @generated from field: uint64 revision = 2;
+   */
+  revision: bigint;
+
+  /**
+   * How long to wait: up to 10 min. Default 0: not at all.
+   *
+   * @generated from field: google.protobuf.Duration timeout = 3;
+   */
+  timeout?: Duration | undefined;
+};
+
+/**
+ * Describes the message portolan.v1.WaitForRevisionRequest.
+ * Use `create(WaitForRevisionRequestSchema)` to create a new message.
+ */
+export const WaitForRevisionRequestSchema: GenMessage<WaitForRevisionRequest> = /*@__PURE__*/
+  messageDesc(file_portolan_v1_fleet, 5);
+
+/**
+ * How far the change has come.
+ *
+ * @generated from message portolan.v1.WaitForRevisionResponse
+ */
+export type WaitForRevisionResponse = Message<"portolan.v1.WaitForRevisionResponse"> & {
+  /**
+   * Whether it is everywhere.
+   *
+   * @generated from field: portolan.v1.WaitForRevisionResponse.Verdict verdict = 1;
+   */
+  verdict: WaitForRevisionResponse_Verdict;
+
+  /**
+   * Who is not there yet, or could not use all of it, by id.
+   *
+   * @generated from field: repeated portolan.v1.FollowerState laggards = 2;
+   */
+  laggards: FollowerState[];
+
+  /**
+   * Control planes that could not be asked.
+   *
+   * @generated from field: repeated string unreachable = 3;
+   */
+  unreachable: string[];
+
+  /**
+   * The revision that was asked for.
+   *
+   * @generated from field: uint64 revision = 4;
+   */
+  revision: bigint;
+};
+
+/**
+ * Describes the message portolan.v1.WaitForRevisionResponse.
+ * Use `create(WaitForRevisionResponseSchema)` to create a new message.
+ */
+export const WaitForRevisionResponseSchema: GenMessage<WaitForRevisionResponse> = /*@__PURE__*/
+  messageDesc(file_portolan_v1_fleet, 6);
+
+/**
+ * Whether it is everywhere.
+ *
+ * @generated from enum portolan.v1.WaitForRevisionResponse.Verdict
+ */
+export enum WaitForRevisionResponse_Verdict {
+  /**
+   * Not used.
+   *
+   * @generated from enum value: VERDICT_UNSPECIFIED = 0;
+   */
+  VERDICT_UNSPECIFIED = 0,
+
+  /**
+   * Everybody who counts routes by it.
+   *
+   * @generated from enum value: DONE = 1;
+   */
+  DONE = 1,
+
+  /**
+   * The laggards do not.
+   *
+   * @generated from enum value: WAITING = 2;
+   */
+  WAITING = 2,
+
+  /**
+   * A control plane could not be asked for its followers.
+   *
+   * @generated from enum value: UNKNOWN = 3;
+   */
+  UNKNOWN = 3,
+}
+
+/**
+ * Describes the enum portolan.v1.WaitForRevisionResponse.Verdict.
+ */
+export const WaitForRevisionResponse_VerdictSchema: GenEnum<WaitForRevisionResponse_Verdict> = /*@__PURE__*/
+  enumDesc(file_portolan_v1_fleet, 6, 0);
+
+/**
+ * Asks what happened.
+ *
+ * @generated from message portolan.v1.HistoryRequest
+ */
+export type HistoryRequest = Message<"portolan.v1.HistoryRequest"> & {
+  /**
+   * Required.
+   *
+   * @generated from field: string realm = 1;
+   */
+  realm: string;
+
+  /**
+   * Of one service; empty: of all.
+   *
+   * @generated from field: string service = 2;
+   */
+  service: string;
+
+  /**
+   * Only what came after this revision; 0: all that is remembered.
+   *
+   * @generated from field: uint64 after = 3;
+   */
+  after: bigint;
+
+  /**
+   * Only the change that this operation made; empty: all.
+   *
+   * @generated from field: string operation_id = 4;
+   */
+  operationId: string;
+
+  /**
+   * Only so many, the newest; 0: all.
+   *
+   * @generated from field: uint32 limit = 5;
+   */
+  limit: number;
+};
+
+/**
+ * Describes the message portolan.v1.HistoryRequest.
+ * Use `create(HistoryRequestSchema)` to create a new message.
+ */
+export const HistoryRequestSchema: GenMessage<HistoryRequest> = /*@__PURE__*/
+  messageDesc(file_portolan_v1_fleet, 7);
+
+/**
+ * One commit's change of one service.
+ *
+ * @generated from message portolan.v1.HistoryResponse
+ */
+export type HistoryResponse = Message<"portolan.v1.HistoryResponse"> & {
+  /**
+   * The commit.
+   *
+   * @generated from field: uint64 revision = 1;
+   */
+  revision: bigint;
+
+  /**
+   * As its writer named it; empty if it did not.
+   *
+   * @generated from field: string operation_id = 2;
+   */
+  operationId: string;
+
+  /**
+   * When it was committed, by the control plane's clock.
+   *
+   * @generated from field: google.protobuf.Timestamp time = 3;
+   */
+  time?: Timestamp | undefined;
+
+  /**
+   * Who.
+   *
+   * @generated from field: string identity = 4;
+   */
+  identity: string;
+
+  /**
+   * Why, in the writer's words.
+   *
+   * @generated from field: string reason = 5;
+   */
+  reason: string;
+
+  /**
+   * What was asked for: `register`, `drain`, `expire`, …
+   *
+   * @generated from field: string operation = 6;
+   */
+  operation: string;
+
+  /**
+   * The service as it was; unset: it did not exist.
+   *
+   * @generated from field: portolan.v1.Service before = 7;
+   */
+  before?: Service | undefined;
+
+  /**
+   * The service as it became; unset: it does not exist any more.
+   *
+   * @generated from field: portolan.v1.Service after = 8;
+   */
+  after?: Service | undefined;
+};
+
+/**
+ * Describes the message portolan.v1.HistoryResponse.
+ * Use `create(HistoryResponseSchema)` to create a new message.
+ */
+export const HistoryResponseSchema: GenMessage<HistoryResponse> = /*@__PURE__*/
+  messageDesc(file_portolan_v1_fleet, 8);
+
+/**
  * Who follows the map, and how far they are.
  *
  * @generated from service portolan.v1.FleetService
  */
 export const FleetService: GenService<{
   /**
-   * The followers of a realm that are connected here.
+   * The followers of a realm: those that are connected, and the sidecars of the roster that are not.
    *
    * @generated from rpc portolan.v1.FleetService.ListFollowers
    */
@@ -145,6 +447,38 @@ export const FleetService: GenService<{
     methodKind: "unary";
     input: typeof ListFollowersRequestSchema;
     output: typeof ListFollowersResponseSchema;
+  },
+  /**
+   * Takes a sidecar that will not come back off the roster. NOT_FOUND if it is not there, FAILED_PRECONDITION while it is
+   * connected.
+   *
+   * @generated from rpc portolan.v1.FleetService.ForgetFollower
+   */
+  forgetFollower: {
+    methodKind: "unary";
+    input: typeof ForgetFollowerRequestSchema;
+    output: typeof ForgetFollowerResponseSchema;
+  },
+  /**
+   * Waits until every sidecar of the roster, and every SDK that is connected, routes by the map at a revision or a later
+   * one, or names those that do not when the time is over.
+   *
+   * @generated from rpc portolan.v1.FleetService.WaitForRevision
+   */
+  waitForRevision: {
+    methodKind: "unary";
+    input: typeof WaitForRevisionRequestSchema;
+    output: typeof WaitForRevisionResponseSchema;
+  },
+  /**
+   * Who changed what, when and why, oldest first, for as long as that is remembered.
+   *
+   * @generated from rpc portolan.v1.FleetService.History
+   */
+  history: {
+    methodKind: "server_streaming";
+    input: typeof HistoryRequestSchema;
+    output: typeof HistoryResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_portolan_v1_fleet, 0);

@@ -6,7 +6,7 @@ import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegen
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Duration } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_duration } from "@bufbuild/protobuf/wkt";
-import type { Route } from "./cluster_map_pb.ts";
+import type { Instance_Status, Position, Route, Service, ServiceSpec } from "./cluster_map_pb.ts";
 import { file_portolan_v1_cluster_map } from "./cluster_map_pb.ts";
 import type { Message } from "@bufbuild/protobuf";
 
@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file portolan/v1/registry.proto.
  */
 export const file_portolan_v1_registry: GenFile = /*@__PURE__*/
-  fileDesc("Chpwb3J0b2xhbi92MS9yZWdpc3RyeS5wcm90bxILcG9ydG9sYW4udjEiHgoMV3JpdGVPcHRpb25zEg4KBnJlYXNvbhgDIAEoCSKfAgoMSW5zdGFuY2VTcGVjEgwKBGhvc3QYASABKAkSDAoEcG9ydBgCIAEoDRIUCgd2ZXJzaW9uGAMgASgNSACIAQESEwoGd2VpZ2h0GAQgASgNSAGIAQESDAoEem9uZRgFIAEoCRIPCgdob3N0X2lkGAYgASgJEjkKCG1ldGFkYXRhGAcgAygLMicucG9ydG9sYW4udjEuSW5zdGFuY2VTcGVjLk1ldGFkYXRhRW50cnkSJgoDdHRsGAggASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uGi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4AUIKCghfdmVyc2lvbkIJCgdfd2VpZ2h0IpYBCg9SZWdpc3RlclJlcXVlc3QSDQoFcmVhbG0YASABKAkSDwoHc2VydmljZRgCIAEoCRIKCgJpZBgDIAEoCRIrCghpbnN0YW5jZRgEIAEoCzIZLnBvcnRvbGFuLnYxLkluc3RhbmNlU3BlYxIqCgdvcHRpb25zGAUgASgLMhkucG9ydG9sYW4udjEuV3JpdGVPcHRpb25zIiQKEFJlZ2lzdGVyUmVzcG9uc2USEAoIcmV2aXNpb24YASABKAQiawoRRGVyZWdpc3RlclJlcXVlc3QSDQoFcmVhbG0YASABKAkSDwoHc2VydmljZRgCIAEoCRIKCgJpZBgDIAEoCRIqCgdvcHRpb25zGAQgASgLMhkucG9ydG9sYW4udjEuV3JpdGVPcHRpb25zIiYKEkRlcmVnaXN0ZXJSZXNwb25zZRIQCghyZXZpc2lvbhgBIAEoBCJ8ChFTZXRFbmFibGVkUmVxdWVzdBINCgVyZWFsbRgBIAEoCRIPCgdzZXJ2aWNlGAIgASgJEgoKAmlkGAMgASgJEg8KB2VuYWJsZWQYBCABKAgSKgoHb3B0aW9ucxgFIAEoCzIZLnBvcnRvbGFuLnYxLldyaXRlT3B0aW9ucyImChJTZXRFbmFibGVkUmVzcG9uc2USEAoIcmV2aXNpb24YASABKAQijwEKD1B1dEFsaWFzUmVxdWVzdBINCgVyZWFsbRgBIAEoCRIPCgdzZXJ2aWNlGAIgASgJEg0KBWFsaWFzGAMgASgJEiEKBXJvdXRlGAQgASgLMhIucG9ydG9sYW4udjEuUm91dGUSKgoHb3B0aW9ucxgFIAEoCzIZLnBvcnRvbGFuLnYxLldyaXRlT3B0aW9ucyIkChBQdXRBbGlhc1Jlc3BvbnNlEhAKCHJldmlzaW9uGAEgASgEMtUCCg9SZWdpc3RyeVNlcnZpY2USTAoIUmVnaXN0ZXISHC5wb3J0b2xhbi52MS5SZWdpc3RlclJlcXVlc3QaHS5wb3J0b2xhbi52MS5SZWdpc3RlclJlc3BvbnNlIgOQAgISUgoKRGVyZWdpc3RlchIeLnBvcnRvbGFuLnYxLkRlcmVnaXN0ZXJSZXF1ZXN0Gh8ucG9ydG9sYW4udjEuRGVyZWdpc3RlclJlc3BvbnNlIgOQAgISUgoKU2V0RW5hYmxlZBIeLnBvcnRvbGFuLnYxLlNldEVuYWJsZWRSZXF1ZXN0Gh8ucG9ydG9sYW4udjEuU2V0RW5hYmxlZFJlc3BvbnNlIgOQAgISTAoIUHV0QWxpYXMSHC5wb3J0b2xhbi52MS5QdXRBbGlhc1JlcXVlc3QaHS5wb3J0b2xhbi52MS5QdXRBbGlhc1Jlc3BvbnNlIgOQAgJiBnByb3RvMw", [file_google_protobuf_duration, file_portolan_v1_cluster_map]);
+  fileDesc("Chpwb3J0b2xhbi92MS9yZWdpc3RyeS5wcm90bxILcG9ydG9sYW4udjEiagoMV3JpdGVPcHRpb25zEh4KEWV4cGVjdGVkX3JldmlzaW9uGAEgASgESACIAQESFAoMb3BlcmF0aW9uX2lkGAIgASgJEg4KBnJlYXNvbhgDIAEoCUIUChJfZXhwZWN0ZWRfcmV2aXNpb24inwIKDEluc3RhbmNlU3BlYxIMCgRob3N0GAEgASgJEgwKBHBvcnQYAiABKA0SFAoHdmVyc2lvbhgDIAEoDUgAiAEBEhMKBndlaWdodBgEIAEoDUgBiAEBEgwKBHpvbmUYBSABKAkSDwoHaG9zdF9pZBgGIAEoCRI5CghtZXRhZGF0YRgHIAMoCzInLnBvcnRvbGFuLnYxLkluc3RhbmNlU3BlYy5NZXRhZGF0YUVudHJ5EiYKA3R0bBgIIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhovCg1NZXRhZGF0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAFCCgoIX3ZlcnNpb25CCQoHX3dlaWdodCKoAQoPUmVnaXN0ZXJSZXF1ZXN0Eg0KBXJlYWxtGAEgASgJEg8KB3NlcnZpY2UYAiABKAkSCgoCaWQYAyABKAkSKwoIaW5zdGFuY2UYBCABKAsyGS5wb3J0b2xhbi52MS5JbnN0YW5jZVNwZWMSKgoHb3B0aW9ucxgFIAEoCzIZLnBvcnRvbGFuLnYxLldyaXRlT3B0aW9ucxIQCghsZWFzZV9pZBgGIAEoCSI2ChBSZWdpc3RlclJlc3BvbnNlEhAKCHJldmlzaW9uGAEgASgEEhAKCGxlYXNlX2lkGAIgASgJImsKEURlcmVnaXN0ZXJSZXF1ZXN0Eg0KBXJlYWxtGAEgASgJEg8KB3NlcnZpY2UYAiABKAkSCgoCaWQYAyABKAkSKgoHb3B0aW9ucxgEIAEoCzIZLnBvcnRvbGFuLnYxLldyaXRlT3B0aW9ucyImChJEZXJlZ2lzdGVyUmVzcG9uc2USEAoIcmV2aXNpb24YASABKAQijQEKEVNldEVuYWJsZWRSZXF1ZXN0Eg0KBXJlYWxtGAEgASgJEg8KB3NlcnZpY2UYAiABKAkSCgoCaWQYAyABKAkSDwoHZW5hYmxlZBgEIAEoCBIqCgdvcHRpb25zGAUgASgLMhkucG9ydG9sYW4udjEuV3JpdGVPcHRpb25zEg8KB2hvc3RfaWQYBiABKAkiJgoSU2V0RW5hYmxlZFJlc3BvbnNlEhAKCHJldmlzaW9uGAEgASgEIo8BCg9QdXRBbGlhc1JlcXVlc3QSDQoFcmVhbG0YASABKAkSDwoHc2VydmljZRgCIAEoCRINCgVhbGlhcxgDIAEoCRIhCgVyb3V0ZRgEIAEoCzISLnBvcnRvbGFuLnYxLlJvdXRlEioKB29wdGlvbnMYBSABKAsyGS5wb3J0b2xhbi52MS5Xcml0ZU9wdGlvbnMiJAoQUHV0QWxpYXNSZXNwb25zZRIQCghyZXZpc2lvbhgBIAEoBCJPCgxSZW5ld1JlcXVlc3QSEAoIbGVhc2VfaWQYASABKAkSLQoIc3RhdHVzZXMYAiADKAsyGy5wb3J0b2xhbi52MS5JbnN0YW5jZVN0YXR1cyJqCg5JbnN0YW5jZVN0YXR1cxINCgVyZWFsbRgBIAEoCRIPCgdzZXJ2aWNlGAIgASgJEgoKAmlkGAMgASgJEiwKBnN0YXR1cxgEIAEoDjIcLnBvcnRvbGFuLnYxLkluc3RhbmNlLlN0YXR1cyIwCg1SZW5ld1Jlc3BvbnNlEhAKCGxlYXNlX2lkGAEgASgJEg0KBWFsaXZlGAIgASgIIncKDERyYWluUmVxdWVzdBINCgVyZWFsbRgBIAEoCRIPCgdzZXJ2aWNlGAIgASgJEgoKAmlkGAMgASgJEg8KB2hvc3RfaWQYBCABKAkSKgoHb3B0aW9ucxgFIAEoCzIZLnBvcnRvbGFuLnYxLldyaXRlT3B0aW9ucyIhCg1EcmFpblJlc3BvbnNlEhAKCHJldmlzaW9uGAEgASgEIocBChFQdXRTZXJ2aWNlUmVxdWVzdBINCgVyZWFsbRgBIAEoCRIPCgdzZXJ2aWNlGAIgASgJEiYKBHNwZWMYAyABKAsyGC5wb3J0b2xhbi52MS5TZXJ2aWNlU3BlYxIqCgdvcHRpb25zGAQgASgLMhkucG9ydG9sYW4udjEuV3JpdGVPcHRpb25zIiYKElB1dFNlcnZpY2VSZXNwb25zZRIQCghyZXZpc2lvbhgBIAEoBCJxChREZWxldGVTZXJ2aWNlUmVxdWVzdBINCgVyZWFsbRgBIAEoCRIPCgdzZXJ2aWNlGAIgASgJEg0KBWZvcmNlGAMgASgIEioKB29wdGlvbnMYBCABKAsyGS5wb3J0b2xhbi52MS5Xcml0ZU9wdGlvbnMiKQoVRGVsZXRlU2VydmljZVJlc3BvbnNlEhAKCHJldmlzaW9uGAEgASgEIm8KEkRlbGV0ZUFsaWFzUmVxdWVzdBINCgVyZWFsbRgBIAEoCRIPCgdzZXJ2aWNlGAIgASgJEg0KBWFsaWFzGAMgASgJEioKB29wdGlvbnMYBCABKAsyGS5wb3J0b2xhbi52MS5Xcml0ZU9wdGlvbnMiJwoTRGVsZXRlQWxpYXNSZXNwb25zZRIQCghyZXZpc2lvbhgBIAEoBCJPChJSZWxlYXNlSGVsZFJlcXVlc3QSDQoFcmVhbG0YASABKAkSKgoHb3B0aW9ucxgCIAEoCzIZLnBvcnRvbGFuLnYxLldyaXRlT3B0aW9ucyI5ChNSZWxlYXNlSGVsZFJlc3BvbnNlEhAKCHJldmlzaW9uGAEgASgEEhAKCHJlbGVhc2VkGAIgASgNIoEBCg1JbXBvcnRSZXF1ZXN0Eg0KBXJlYWxtGAEgASgJEg0KBWZvcmNlGAIgASgIEioKB29wdGlvbnMYAyABKAsyGS5wb3J0b2xhbi52MS5Xcml0ZU9wdGlvbnMSJgoIc2VydmljZXMYBCADKAsyFC5wb3J0b2xhbi52MS5TZXJ2aWNlIlwKDkltcG9ydFJlc3BvbnNlEicKCHBvc2l0aW9uGAEgASgLMhUucG9ydG9sYW4udjEuUG9zaXRpb24SEAoIc2VydmljZXMYAiABKA0SDwoHcmVtb3ZlZBgDIAEoDTKMBwoPUmVnaXN0cnlTZXJ2aWNlEkwKCFJlZ2lzdGVyEhwucG9ydG9sYW4udjEuUmVnaXN0ZXJSZXF1ZXN0Gh0ucG9ydG9sYW4udjEuUmVnaXN0ZXJSZXNwb25zZSIDkAICElIKCkRlcmVnaXN0ZXISHi5wb3J0b2xhbi52MS5EZXJlZ2lzdGVyUmVxdWVzdBofLnBvcnRvbGFuLnYxLkRlcmVnaXN0ZXJSZXNwb25zZSIDkAICElIKClNldEVuYWJsZWQSHi5wb3J0b2xhbi52MS5TZXRFbmFibGVkUmVxdWVzdBofLnBvcnRvbGFuLnYxLlNldEVuYWJsZWRSZXNwb25zZSIDkAICEkwKCFB1dEFsaWFzEhwucG9ydG9sYW4udjEuUHV0QWxpYXNSZXF1ZXN0Gh0ucG9ydG9sYW4udjEuUHV0QWxpYXNSZXNwb25zZSIDkAICEkcKBVJlbmV3EhkucG9ydG9sYW4udjEuUmVuZXdSZXF1ZXN0GhoucG9ydG9sYW4udjEuUmVuZXdSZXNwb25zZSIDkAICKAEwARJDCgVEcmFpbhIZLnBvcnRvbGFuLnYxLkRyYWluUmVxdWVzdBoaLnBvcnRvbGFuLnYxLkRyYWluUmVzcG9uc2UiA5ACAhJSCgpQdXRTZXJ2aWNlEh4ucG9ydG9sYW4udjEuUHV0U2VydmljZVJlcXVlc3QaHy5wb3J0b2xhbi52MS5QdXRTZXJ2aWNlUmVzcG9uc2UiA5ACAhJbCg1EZWxldGVTZXJ2aWNlEiEucG9ydG9sYW4udjEuRGVsZXRlU2VydmljZVJlcXVlc3QaIi5wb3J0b2xhbi52MS5EZWxldGVTZXJ2aWNlUmVzcG9uc2UiA5ACAhJVCgtEZWxldGVBbGlhcxIfLnBvcnRvbGFuLnYxLkRlbGV0ZUFsaWFzUmVxdWVzdBogLnBvcnRvbGFuLnYxLkRlbGV0ZUFsaWFzUmVzcG9uc2UiA5ACAhJVCgtSZWxlYXNlSGVsZBIfLnBvcnRvbGFuLnYxLlJlbGVhc2VIZWxkUmVxdWVzdBogLnBvcnRvbGFuLnYxLlJlbGVhc2VIZWxkUmVzcG9uc2UiA5ACAhJICgZJbXBvcnQSGi5wb3J0b2xhbi52MS5JbXBvcnRSZXF1ZXN0GhsucG9ydG9sYW4udjEuSW1wb3J0UmVzcG9uc2UiA5ACAigBYgZwcm90bzM", [file_google_protobuf_duration, file_portolan_v1_cluster_map]);
 
 /**
  * On every write.
@@ -22,6 +22,22 @@ export const file_portolan_v1_registry: GenFile = /*@__PURE__*/
  * @generated from message portolan.v1.WriteOptions
  */
 export type WriteOptions = Message<"portolan.v1.WriteOptions"> & {
+  /**
+   * Only if the resource was last changed at this revision (a service's own fields: `spec_modified`); 0: only if it does
+   * not exist. FAILED_PRECONDITION otherwise. For one instance, service or alias only.
+   *
+   * @generated from field: optional uint64 expected_revision = 1;
+   */
+  expectedRevision?: bigint | undefined;
+
+  /**
+   * Makes a repeat safe: a write with the id of one that was committed within the last 7 days is answered like that one.
+   * At most 64 characters of A-Z, a-z, 0-9, `-`, `_`, `.`.
+   *
+   * @generated from field: string operation_id = 2;
+   */
+  operationId: string;
+
   /**
    * Why, for people: at most 1024 bytes.
    *
@@ -93,7 +109,7 @@ export type InstanceSpec = Message<"portolan.v1.InstanceSpec"> & {
   metadata: { [key: string]: string };
 
   /**
-   * Unset: permanent. Leases are not served yet: set, it is refused with INVALID_ARGUMENT.
+   * How long it stays without a beat of its lease: 1 s to 24 h in whole ms. Unset: permanent.
    *
    * @generated from field: google.protobuf.Duration ttl = 8;
    */
@@ -147,6 +163,14 @@ export type RegisterRequest = Message<"portolan.v1.RegisterRequest"> & {
    * @generated from field: portolan.v1.WriteOptions options = 5;
    */
   options?: WriteOptions | undefined;
+
+  /**
+   * Joins this lease, which must stand and have the same ttl. Empty with a ttl: a new lease, or again the one that holds
+   * this instance alone.
+   *
+   * @generated from field: string lease_id = 6;
+   */
+  leaseId: string;
 };
 
 /**
@@ -168,6 +192,13 @@ export type RegisterResponse = Message<"portolan.v1.RegisterResponse"> & {
    * @generated from field: uint64 revision = 1;
    */
   revision: bigint;
+
+  /**
+   * What to renew; empty for a permanent instance. Whoever knows it can keep the instance on the map.
+   *
+   * @generated from field: string lease_id = 2;
+   */
+  leaseId: string;
 };
 
 /**
@@ -241,7 +272,7 @@ export const DeregisterResponseSchema: GenMessage<DeregisterResponse> = /*@__PUR
   messageDesc(file_portolan_v1_registry, 5);
 
 /**
- * Switches an instance or a service.
+ * Switches an instance, a service, or all instances of a host.
  *
  * @generated from message portolan.v1.SetEnabledRequest
  */
@@ -254,7 +285,7 @@ export type SetEnabledRequest = Message<"portolan.v1.SetEnabledRequest"> & {
   realm: string;
 
   /**
-   * Required.
+   * Required, but for a host.
    *
    * @generated from field: string service = 2;
    */
@@ -280,6 +311,13 @@ export type SetEnabledRequest = Message<"portolan.v1.SetEnabledRequest"> & {
    * @generated from field: portolan.v1.WriteOptions options = 5;
    */
   options?: WriteOptions | undefined;
+
+  /**
+   * All instances of this host. Then service and id are empty.
+   *
+   * @generated from field: string host_id = 6;
+   */
+  hostId: string;
 };
 
 /**
@@ -381,6 +419,497 @@ export const PutAliasResponseSchema: GenMessage<PutAliasResponse> = /*@__PURE__*
   messageDesc(file_portolan_v1_registry, 9);
 
 /**
+ * A beat of a lease, and what its holder observes.
+ *
+ * @generated from message portolan.v1.RenewRequest
+ */
+export type RenewRequest = Message<"portolan.v1.RenewRequest"> & {
+  /**
+   * As Register answered it. Required.
+   *
+   * @generated from field: string lease_id = 1;
+   */
+  leaseId: string;
+
+  /**
+   * Of instances that the lease holds: changes only.
+   *
+   * @generated from field: repeated portolan.v1.InstanceStatus statuses = 2;
+   */
+  statuses: InstanceStatus[];
+};
+
+/**
+ * Describes the message portolan.v1.RenewRequest.
+ * Use `create(RenewRequestSchema)` to create a new message.
+ */
+export const RenewRequestSchema: GenMessage<RenewRequest> = /*@__PURE__*/
+  messageDesc(file_portolan_v1_registry, 10);
+
+/**
+ * What is observed of an instance.
+ *
+ * @generated from message portolan.v1.InstanceStatus
+ */
+export type InstanceStatus = Message<"portolan.v1.InstanceStatus"> & {
+  /**
+   * Required.
+   *
+   * @generated from field: string realm = 1;
+   */
+  realm: string;
+
+  /**
+   * Required.
+   *
+   * @generated from field: string service = 2;
+   */
+  service: string;
+
+  /**
+   * The instance's id. Required.
+   *
+   * @generated from field: string id = 3;
+   */
+  id: string;
+
+  /**
+   * PASSING, FAILING or UNKNOWN.
+   *
+   * @generated from field: portolan.v1.Instance.Status status = 4;
+   */
+  status: Instance_Status;
+};
+
+/**
+ * Describes the message portolan.v1.InstanceStatus.
+ * Use `create(InstanceStatusSchema)` to create a new message.
+ */
+export const InstanceStatusSchema: GenMessage<InstanceStatus> = /*@__PURE__*/
+  messageDesc(file_portolan_v1_registry, 11);
+
+/**
+ * What became of the lease.
+ *
+ * @generated from message portolan.v1.RenewResponse
+ */
+export type RenewResponse = Message<"portolan.v1.RenewResponse"> & {
+  /**
+   * The one that was asked about.
+   *
+   * @generated from field: string lease_id = 1;
+   */
+  leaseId: string;
+
+  /**
+   * False: it holds nothing any more. Register again.
+   *
+   * @generated from field: bool alive = 2;
+   */
+  alive: boolean;
+};
+
+/**
+ * Describes the message portolan.v1.RenewResponse.
+ * Use `create(RenewResponseSchema)` to create a new message.
+ */
+export const RenewResponseSchema: GenMessage<RenewResponse> = /*@__PURE__*/
+  messageDesc(file_portolan_v1_registry, 12);
+
+/**
+ * Lets an instance, all of a service, or all of a host leave.
+ *
+ * @generated from message portolan.v1.DrainRequest
+ */
+export type DrainRequest = Message<"portolan.v1.DrainRequest"> & {
+  /**
+   * Required.
+   *
+   * @generated from field: string realm = 1;
+   */
+  realm: string;
+
+  /**
+   * Required, but for a host.
+   *
+   * @generated from field: string service = 2;
+   */
+  service: string;
+
+  /**
+   * The instance's id; empty: all instances of the service.
+   *
+   * @generated from field: string id = 3;
+   */
+  id: string;
+
+  /**
+   * All instances of this host. Then service and id are empty.
+   *
+   * @generated from field: string host_id = 4;
+   */
+  hostId: string;
+
+  /**
+   * Why.
+   *
+   * @generated from field: portolan.v1.WriteOptions options = 5;
+   */
+  options?: WriteOptions | undefined;
+};
+
+/**
+ * Describes the message portolan.v1.DrainRequest.
+ * Use `create(DrainRequestSchema)` to create a new message.
+ */
+export const DrainRequestSchema: GenMessage<DrainRequest> = /*@__PURE__*/
+  messageDesc(file_portolan_v1_registry, 13);
+
+/**
+ * The instances drain.
+ *
+ * @generated from message portolan.v1.DrainResponse
+ */
+export type DrainResponse = Message<"portolan.v1.DrainResponse"> & {
+  /**
+   * Since this revision.
+   *
+   * @generated from field: uint64 revision = 1;
+   */
+  revision: bigint;
+};
+
+/**
+ * Describes the message portolan.v1.DrainResponse.
+ * Use `create(DrainResponseSchema)` to create a new message.
+ */
+export const DrainResponseSchema: GenMessage<DrainResponse> = /*@__PURE__*/
+  messageDesc(file_portolan_v1_registry, 14);
+
+/**
+ * Sets a service's own fields.
+ *
+ * @generated from message portolan.v1.PutServiceRequest
+ */
+export type PutServiceRequest = Message<"portolan.v1.PutServiceRequest"> & {
+  /**
+   * Required.
+   *
+   * @generated from field: string realm = 1;
+   */
+  realm: string;
+
+  /**
+   * Required.
+   *
+   * @generated from field: string service = 2;
+   */
+  service: string;
+
+  /**
+   * All of them: what is not set is default. Unset: all default.
+   *
+   * @generated from field: portolan.v1.ServiceSpec spec = 3;
+   */
+  spec?: ServiceSpec | undefined;
+
+  /**
+   * Why.
+   *
+   * @generated from field: portolan.v1.WriteOptions options = 4;
+   */
+  options?: WriteOptions | undefined;
+};
+
+/**
+ * Describes the message portolan.v1.PutServiceRequest.
+ * Use `create(PutServiceRequestSchema)` to create a new message.
+ */
+export const PutServiceRequestSchema: GenMessage<PutServiceRequest> = /*@__PURE__*/
+  messageDesc(file_portolan_v1_registry, 15);
+
+/**
+ * The service is as asked for.
+ *
+ * @generated from message portolan.v1.PutServiceResponse
+ */
+export type PutServiceResponse = Message<"portolan.v1.PutServiceResponse"> & {
+  /**
+   * Since this revision.
+   *
+   * @generated from field: uint64 revision = 1;
+   */
+  revision: bigint;
+};
+
+/**
+ * Describes the message portolan.v1.PutServiceResponse.
+ * Use `create(PutServiceResponseSchema)` to create a new message.
+ */
+export const PutServiceResponseSchema: GenMessage<PutServiceResponse> = /*@__PURE__*/
+  messageDesc(file_portolan_v1_registry, 16);
+
+/**
+ * Removes a service.
+ *
+ * @generated from message portolan.v1.DeleteServiceRequest
+ */
+export type DeleteServiceRequest = Message<"portolan.v1.DeleteServiceRequest"> & {
+  /**
+   * Required.
+   *
+   * @generated from field: string realm = 1;
+   */
+  realm: string;
+
+  /**
+   * Required.
+   *
+   * @generated from field: string service = 2;
+   */
+  service: string;
+
+  /**
+   * Also with instances.
+   *
+   * @generated from field: bool force = 3;
+   */
+  force: boolean;
+
+  /**
+   * Why.
+   *
+   * @generated from field: portolan.v1.WriteOptions options = 4;
+   */
+  options?: WriteOptions | undefined;
+};
+
+/**
+ * Describes the message portolan.v1.DeleteServiceRequest.
+ * Use `create(DeleteServiceRequestSchema)` to create a new message.
+ */
+export const DeleteServiceRequestSchema: GenMessage<DeleteServiceRequest> = /*@__PURE__*/
+  messageDesc(file_portolan_v1_registry, 17);
+
+/**
+ * The service is gone.
+ *
+ * @generated from message portolan.v1.DeleteServiceResponse
+ */
+export type DeleteServiceResponse = Message<"portolan.v1.DeleteServiceResponse"> & {
+  /**
+   * Since this revision.
+   *
+   * @generated from field: uint64 revision = 1;
+   */
+  revision: bigint;
+};
+
+/**
+ * Describes the message portolan.v1.DeleteServiceResponse.
+ * Use `create(DeleteServiceResponseSchema)` to create a new message.
+ */
+export const DeleteServiceResponseSchema: GenMessage<DeleteServiceResponse> = /*@__PURE__*/
+  messageDesc(file_portolan_v1_registry, 18);
+
+/**
+ * Removes an alias.
+ *
+ * @generated from message portolan.v1.DeleteAliasRequest
+ */
+export type DeleteAliasRequest = Message<"portolan.v1.DeleteAliasRequest"> & {
+  /**
+   * Required.
+   *
+   * @generated from field: string realm = 1;
+   */
+  realm: string;
+
+  /**
+   * Required.
+   *
+   * @generated from field: string service = 2;
+   */
+  service: string;
+
+  /**
+   * Required.
+   *
+   * @generated from field: string alias = 3;
+   */
+  alias: string;
+
+  /**
+   * Why.
+   *
+   * @generated from field: portolan.v1.WriteOptions options = 4;
+   */
+  options?: WriteOptions | undefined;
+};
+
+/**
+ * Describes the message portolan.v1.DeleteAliasRequest.
+ * Use `create(DeleteAliasRequestSchema)` to create a new message.
+ */
+export const DeleteAliasRequestSchema: GenMessage<DeleteAliasRequest> = /*@__PURE__*/
+  messageDesc(file_portolan_v1_registry, 19);
+
+/**
+ * The alias is gone.
+ *
+ * @generated from message portolan.v1.DeleteAliasResponse
+ */
+export type DeleteAliasResponse = Message<"portolan.v1.DeleteAliasResponse"> & {
+  /**
+   * Since this revision.
+   *
+   * @generated from field: uint64 revision = 1;
+   */
+  revision: bigint;
+};
+
+/**
+ * Describes the message portolan.v1.DeleteAliasResponse.
+ * Use `create(DeleteAliasResponseSchema)` to create a new message.
+ */
+export const DeleteAliasResponseSchema: GenMessage<DeleteAliasResponse> = /*@__PURE__*/
+  messageDesc(file_portolan_v1_registry, 20);
+
+/**
+ * Lets go what is held.
+ *
+ * @generated from message portolan.v1.ReleaseHeldRequest
+ */
+export type ReleaseHeldRequest = Message<"portolan.v1.ReleaseHeldRequest"> & {
+  /**
+   * Required.
+   *
+   * @generated from field: string realm = 1;
+   */
+  realm: string;
+
+  /**
+   * Why. Neither an expected revision nor an operation id: it ends by itself.
+   *
+   * @generated from field: portolan.v1.WriteOptions options = 2;
+   */
+  options?: WriteOptions | undefined;
+};
+
+/**
+ * Describes the message portolan.v1.ReleaseHeldRequest.
+ * Use `create(ReleaseHeldRequestSchema)` to create a new message.
+ */
+export const ReleaseHeldRequestSchema: GenMessage<ReleaseHeldRequest> = /*@__PURE__*/
+  messageDesc(file_portolan_v1_registry, 21);
+
+/**
+ * Nothing is held any more.
+ *
+ * @generated from message portolan.v1.ReleaseHeldResponse
+ */
+export type ReleaseHeldResponse = Message<"portolan.v1.ReleaseHeldResponse"> & {
+  /**
+   * Since this revision.
+   *
+   * @generated from field: uint64 revision = 1;
+   */
+  revision: bigint;
+
+  /**
+   * How many instances were removed.
+   *
+   * @generated from field: uint32 released = 2;
+   */
+  released: number;
+};
+
+/**
+ * Describes the message portolan.v1.ReleaseHeldResponse.
+ * Use `create(ReleaseHeldResponseSchema)` to create a new message.
+ */
+export const ReleaseHeldResponseSchema: GenMessage<ReleaseHeldResponse> = /*@__PURE__*/
+  messageDesc(file_portolan_v1_registry, 22);
+
+/**
+ * A piece of a realm; the first one says which and how.
+ *
+ * @generated from message portolan.v1.ImportRequest
+ */
+export type ImportRequest = Message<"portolan.v1.ImportRequest"> & {
+  /**
+   * Required in the first message.
+   *
+   * @generated from field: string realm = 1;
+   */
+  realm: string;
+
+  /**
+   * Also if more than 30 % goes. In the first message.
+   *
+   * @generated from field: bool force = 2;
+   */
+  force: boolean;
+
+  /**
+   * Why. No expected revision, no operation id: the same import again ends the same. In the first message.
+   *
+   * @generated from field: portolan.v1.WriteOptions options = 3;
+   */
+  options?: WriteOptions | undefined;
+
+  /**
+   * Whole services, each once: revisions in them are not taken over, and leases are not: an instance with a ttl stays for
+   * that long unless its registrar comes back.
+   *
+   * @generated from field: repeated portolan.v1.Service services = 4;
+   */
+  services: Service[];
+};
+
+/**
+ * Describes the message portolan.v1.ImportRequest.
+ * Use `create(ImportRequestSchema)` to create a new message.
+ */
+export const ImportRequestSchema: GenMessage<ImportRequest> = /*@__PURE__*/
+  messageDesc(file_portolan_v1_registry, 23);
+
+/**
+ * The realm is as the messages say.
+ *
+ * @generated from message portolan.v1.ImportResponse
+ */
+export type ImportResponse = Message<"portolan.v1.ImportResponse"> & {
+  /**
+   * Of the new epoch.
+   *
+   * @generated from field: portolan.v1.Position position = 1;
+   */
+  position?: Position | undefined;
+
+  /**
+   * Services that were set.
+   *
+   * @generated from field: uint32 services = 2;
+   */
+  services: number;
+
+  /**
+   * Services that were removed.
+   *
+   * @generated from field: uint32 removed = 3;
+   */
+  removed: number;
+};
+
+/**
+ * Describes the message portolan.v1.ImportResponse.
+ * Use `create(ImportResponseSchema)` to create a new message.
+ */
+export const ImportResponseSchema: GenMessage<ImportResponse> = /*@__PURE__*/
+  messageDesc(file_portolan_v1_registry, 24);
+
+/**
  * Changes the cluster map. Every answer carries the revision at which the resource is as asked for; a write that changes
  * nothing commits nothing. UNAVAILABLE means certainly not applied.
  *
@@ -388,8 +917,8 @@ export const PutAliasResponseSchema: GenMessage<PutAliasResponse> = /*@__PURE__*
  */
 export const RegistryService: GenService<{
   /**
-   * Says that an instance exists and where; creates its service if need be. Again: replaces what the registrar says and
-   * keeps `enabled`.
+   * Says that an instance exists and where; creates its service if need be. Again: replaces what the registrar says,
+   * keeps `enabled` and ends `draining`.
    *
    * @generated from rpc portolan.v1.RegistryService.Register
    */
@@ -409,7 +938,8 @@ export const RegistryService: GenService<{
     output: typeof DeregisterResponseSchema;
   },
   /**
-   * Switches an instance or a whole service on or off. NOT_FOUND if there is none.
+   * Switches an instance, a service or all instances of a host on or off; what is switched on drains no more. NOT_FOUND
+   * if there is none.
    *
    * @generated from rpc portolan.v1.RegistryService.SetEnabled
    */
@@ -427,6 +957,81 @@ export const RegistryService: GenService<{
     methodKind: "unary";
     input: typeof PutAliasRequestSchema;
     output: typeof PutAliasResponseSchema;
+  },
+  /**
+   * Beats of leases: three per `ttl` keep the instances of a lease on the map. One stream serves any number of leases;
+   * each request is answered.
+   *
+   * @generated from rpc portolan.v1.RegistryService.Renew
+   */
+  renew: {
+    methodKind: "bidi_streaming";
+    input: typeof RenewRequestSchema;
+    output: typeof RenewResponseSchema;
+  },
+  /**
+   * Lets an instance, all instances of a service or all of a host leave: no new calls, those under way may end. NOT_FOUND
+   * if there is none.
+   *
+   * @generated from rpc portolan.v1.RegistryService.Drain
+   */
+  drain: {
+    methodKind: "unary";
+    input: typeof DrainRequestSchema;
+    output: typeof DrainResponseSchema;
+  },
+  /**
+   * Replaces a service's own fields but for `enabled`; creates the service if need be.
+   *
+   * @generated from rpc portolan.v1.RegistryService.PutService
+   */
+  putService: {
+    methodKind: "unary";
+    input: typeof PutServiceRequestSchema;
+    output: typeof PutServiceResponseSchema;
+  },
+  /**
+   * Removes a service with all of it. FAILED_PRECONDITION while it has instances, unless forced; NOT_FOUND if there is
+   * none.
+   *
+   * @generated from rpc portolan.v1.RegistryService.DeleteService
+   */
+  deleteService: {
+    methodKind: "unary";
+    input: typeof DeleteServiceRequestSchema;
+    output: typeof DeleteServiceResponseSchema;
+  },
+  /**
+   * Removes an alias. NOT_FOUND if there is none.
+   *
+   * @generated from rpc portolan.v1.RegistryService.DeleteAlias
+   */
+  deleteAlias: {
+    methodKind: "unary";
+    input: typeof DeleteAliasRequestSchema;
+    output: typeof DeleteAliasResponseSchema;
+  },
+  /**
+   * Removes the instances of a realm that are held: their leases ran out together with too many others.
+   *
+   * @generated from rpc portolan.v1.RegistryService.ReleaseHeld
+   */
+  releaseHeld: {
+    methodKind: "unary";
+    input: typeof ReleaseHeldRequestSchema;
+    output: typeof ReleaseHeldResponseSchema;
+  },
+  /**
+   * Makes a realm what the messages say, services that they do not name removed: everything is checked, then committed in
+   * many steps, then a new epoch begins. FAILED_PRECONDITION if more than 30 % of the realm's instances or services would
+   * go, unless forced.
+   *
+   * @generated from rpc portolan.v1.RegistryService.Import
+   */
+  import: {
+    methodKind: "client_streaming";
+    input: typeof ImportRequestSchema;
+    output: typeof ImportResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_portolan_v1_registry, 0);

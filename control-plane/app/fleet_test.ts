@@ -1,0 +1,255 @@
+import assert from "node:assert/strict";
+import type { Position } from "../domain/cluster_map.ts";
+import type { Epoch, Realm, Revision, ServiceName } from "../domain/names.ts";
+import type { Scope } from "../domain/update.ts";
+import { openMemoryStore } from "../store/memory.ts";
+import type { Store } from "../store/store.ts";
+import { type Log, SILENT } from "../../proto/log.ts";
+import { Fleet } from "./fleet.ts";
+import type { Follower } from "./followers.ts";
+import { Roster } from "./roster.ts";
+import {
+  caller,
+  done,
+  LOCAL,
+  never,
+  overlaid,
+  refusal,
+  register,
+  type TestOptions,
+  type TestPlane,
+  testPlane,
+} from "./testing.ts";
+
+const local: Scope = { realm: LOCAL };
+const narrow: Scope = { realm: LOCAL, services: new Set(["b", "a"] as ServiceName[]) };
+const follower = (id: string, kind: Follower["kind"] = "sidecar"): Follower => ({
+  id,
+  kind,
+  program: "test/1",
+  zone: "",
+});
+const now = AbortSignal.abort();
+
+async function withFleet(
+  test: (fleet: Fleet, plane: TestPlane) => Promise<void>,
+  options: TestOptions & { log?: Log } = {},
+) {
+  await using plane = await testPlane(options);
+  await using fleet = await Fleet.open({ ...plane, log: options.log ?? SILENT });
+  await test(fleet, plane);
+}
+
+/** Resolves once the roster in the store names these. */
+async function rostered(store: Store, ...ids: string[]) {
+  const arrived = async () => {
+    const { entries, revision } = await store.read("roster/");
+    return { revision, same: JSON.stringify(entries.map(({ key }) => key.split("/")[2])) === JSON.stringify(ids) };
+  };
+  const { revision, same } = await arrived();
+  if (same) return;
+  for await (const _ of store.watch("roster/", revision, never)) if ((await arrived()).same) return;
+}
+
+const names = (states: readonly { follower: Follower }[]) => states.map(({ follower }) => follower.id);
+
+Deno.test("Fleet lists who is connected and who should be, and waits for both by name", () =>
+  withFleet(async (fleet, plane) => {
+    const { store } = plane;
+    const connections = ["b", "a"].map((id) => fleet.connect(follower(id), local));
+    using sdk = fleet.connect(follower("sdk", "sdk"), local);
+    using _tool = fleet.connect(follower("tool", "tool"), local);
+    using _elsewhere = fleet.connect(follower("elsewhere"), { realm: "testing" as Realm });
+    assert.deepEqual(names(fleet.list(LOCAL)), ["a", "b", "sdk", "tool"]);
+    await rostered(store, "a", "b", "elsewhere");
+    const { revision } = await plane.change(register("a"));
+    const position = () => plane.hub.current().position;
+    const laggards = async () => names((await fleet.wait(LOCAL, revision, now)).laggards);
+    assert.deepEqual(await laggards(), ["a", "b", "sdk"], "a tool routes nothing");
+    connections[0]!.applied(position(), []);
+    sdk.applied({ ...position(), revision: (revision - 1n) as Revision }, []);
+    assert.deepEqual(await laggards(), ["a", "sdk"]);
+    sdk.applied({ ...position(), epoch: (position().epoch - 1n) as Epoch }, []);
+    assert.deepEqual(await laggards(), ["a", "sdk"], "of another epoch");
+    sdk.applied(position(), []);
+    connections[1]!.applied(position(), [{ service: "a", reason: "no" }]);
+    assert.deepEqual(await laggards(), ["a"], "what it cannot use has not arrived");
+    connections[1]!.applied(position(), []);
+    assert.deepEqual(await fleet.wait(LOCAL, revision, never), { done: true, revision, laggards: [] });
+
+    // A sidecar that is cut off routes on; an SDK that is gone does not.
+    connections[0]![Symbol.dispose]();
+    sdk[Symbol.dispose]();
+    const [missing, ...others] = (await fleet.wait(LOCAL, revision, now)).laggards;
+    assert.deepEqual(missing, { follower: follower("b"), scope: local, refused: [], connected: false });
+    assert.deepEqual(others, []);
+  }));
+
+Deno.test("Fleet.wait() wakes up for each word that counts", () =>
+  withFleet(async (fleet, plane) => {
+    const revision = (plane.hub.current().position.revision + 2n) as Revision;
+    using sdk = fleet.connect(follower("sdk", "sdk"), local);
+    const cut = fleet.connect(follower("sidecar"), narrow);
+    await rostered(plane.store, "sidecar");
+    const position = (): Position => plane.hub.current().position;
+    const waiting = fleet.wait(LOCAL, revision, never);
+    await plane.change(register("a", "one"));
+    await plane.change(register("a", "two"));
+    assert.ok(position().revision >= revision);
+    sdk.applied(position(), []);
+    cut[Symbol.dispose]();
+    // One word is still missing: that nobody waits for who is cut off.
+    assert.equal((await fleet.wait(LOCAL, revision, now)).laggards.length, 1);
+    done(await fleet.forget(caller, LOCAL, "sidecar"));
+    assert.deepEqual(await waiting, { done: true, revision, laggards: [] });
+  }));
+
+Deno.test("Fleet.wait() ends with its signal, though the revision never comes", () =>
+  withFleet(async (fleet, plane) => {
+    const revision = (plane.hub.current().position.revision + 9n) as Revision;
+    using _sdk = fleet.connect(follower("sdk", "sdk"), local);
+    const controller = new AbortController();
+    const waiting = fleet.wait(LOCAL, revision, controller.signal);
+    controller.abort();
+    const { done, laggards } = await waiting;
+    assert.deepEqual([done, names(laggards)], [false, ["sdk"]]);
+  }));
+
+Deno.test("the roster outlives the control plane, and keeps since when a sidecar is expected", async () => {
+  const store = openMemoryStore();
+  const entries = async () => (await store.read("roster/")).entries;
+  await withFleet(async (fleet) => {
+    fleet.connect(follower("a"), narrow);
+    await rostered(store, "a");
+  }, { store });
+  const before = await entries();
+  await withFleet(async (fleet, plane) => {
+    assert.deepEqual(fleet.list(LOCAL), [{ follower: follower("a"), scope: narrow, refused: [], connected: false }]);
+    plane.clock.pass(1_000);
+    using _connection = fleet.connect(follower("a"), narrow);
+    assert.deepEqual(fleet.list(LOCAL).map(({ connected }) => connected), [true]);
+    fleet.connect(follower("b"), local);
+    await rostered(store, "a", "b");
+    assert.deepEqual((await entries())[0], before[0], "what is known is not written again");
+    const { revision } = await store.read("");
+    using _wider = fleet.connect({ ...follower("a"), program: "test/2" }, local);
+    for await (const _ of store.watch("roster/", revision, never)) break;
+    const [text] = (await entries()).map(({ value }) => JSON.parse(new TextDecoder().decode(value)));
+    const { since } = JSON.parse(new TextDecoder().decode(before[0]!.value));
+    assert.deepEqual(text, { follower: { ...follower("a"), program: "test/2" }, realm: "local", since });
+  }, { store });
+});
+
+Deno.test("a sidecar that says goodbye is not waited for, and one that was forgotten may come back", () =>
+  withFleet(async (fleet, plane) => {
+    const { store } = plane;
+    using gone = fleet.connect(follower("a"), local);
+    // At once: its name is not in the store yet.
+    await fleet.goodbye(gone);
+    gone[Symbol.dispose]();
+    assert.deepEqual(fleet.list(LOCAL), []);
+    await rostered(store);
+
+    const cut = fleet.connect(follower("b"), local);
+    await rostered(store, "b");
+    assert.equal(refusal(await fleet.forget(caller, LOCAL, "b")).code, "in_use");
+    cut[Symbol.dispose]();
+    assert.equal(refusal(await fleet.forget(caller, LOCAL, "nobody")).code, "not_found");
+    assert.equal(refusal(await fleet.forget(caller, "testing" as Realm, "b")).code, "not_found");
+    const { revision } = done(await fleet.forget(caller, LOCAL, "b"));
+    assert.equal((await store.read("")).revision, revision);
+    assert.deepEqual(fleet.list(LOCAL), []);
+    using _again = fleet.connect(follower("b"), local);
+    await rostered(store, "b");
+  }));
+
+Deno.test("the goodbye of a sidecar whose successor is there already is the end of the old one only", () =>
+  withFleet(async (fleet, plane) => {
+    using old = fleet.connect(follower("a"), local);
+    await rostered(plane.store, "a");
+    const successor = fleet.connect(follower("a"), local);
+    await fleet.goodbye(old);
+    old[Symbol.dispose]();
+    successor[Symbol.dispose]();
+    assert.deepEqual(fleet.list(LOCAL).map(({ connected }) => connected), [false], "it is missed");
+  }));
+
+Deno.test("Fleet says so where the roster cannot be written", async () => {
+  const memory = openMemoryStore();
+  let full = false;
+  const store = overlaid(memory, {
+    commit: async (...how) => full ? { kind: "refused", reason: "the disk is full" } : await memory.commit(...how),
+  });
+  const warned = Promise.withResolvers<string>();
+  const log: Log = { ...SILENT, warn: (message) => warned.resolve(message) };
+  await withFleet(async (fleet, plane) => {
+    const cut = fleet.connect(follower("a"), local);
+    await rostered(store, "a");
+    cut[Symbol.dispose]();
+    full = true;
+    using _b = fleet.connect(follower("b"), local);
+    assert.match(await warned.promise, /^Cannot put a follower on the roster/);
+    const { code, message } = refusal(await fleet.forget(caller, LOCAL, "a"));
+    assert.deepEqual([code, message], ["unavailable", 'Cannot forget follower "a": the disk is full']);
+    assert.deepEqual(names(fleet.list(LOCAL)), ["a", "b"]);
+    full = false;
+    await plane.change(register("a"));
+  }, { store, log });
+});
+
+Deno.test("Roster follows what other control planes write to it, also after its log was lost", async () => {
+  const memory = openMemoryStore();
+  let cut: (() => void) | undefined;
+  const store = overlaid(memory, {
+    async *watch(prefix, after, signal) {
+      const lost = new Promise<never>((_, reject) => cut = () => reject(new Error("cut off")));
+      const batches = memory.watch(prefix, after, signal)[Symbol.asyncIterator]();
+      for (;;) {
+        const next = await Promise.race([batches.next(), lost]);
+        if (next.done) return;
+        yield next.value;
+      }
+    },
+  });
+  let changed = Promise.withResolvers<void>();
+  await using mine = await Roster.open(store, SILENT, () => changed.resolve());
+  await using other = await Roster.open(memory, SILENT, () => {});
+  const expect = async (id: string) => {
+    changed = Promise.withResolvers();
+    await other.expect({ follower: follower(id), realm: LOCAL, since: 5 });
+    await changed.promise;
+  };
+  await expect("a");
+  assert.deepEqual(names(mine.of(LOCAL)), ["a"]);
+  cut!();
+  await expect("b");
+  assert.deepEqual(names(mine.of(LOCAL)), ["a", "b"]);
+  changed = Promise.withResolvers();
+  await other.forget(LOCAL, "a");
+  await changed.promise;
+  assert.deepEqual(names(mine.of(LOCAL)), ["b"]);
+  assert.equal((await mine.forget(LOCAL, "b"))?.kind, "committed");
+});
+
+Deno.test("Roster knows its own writes before its log tells of them, and is not led back by it", async () => {
+  const memory = openMemoryStore();
+  const goesOn = Promise.withResolvers<void>();
+  const told = Promise.withResolvers<void>();
+  const store = overlaid(memory, {
+    async *watch(...how) {
+      await goesOn.promise;
+      for await (const batch of memory.watch(...how)) {
+        yield batch;
+        if (batch.revision === 3n) told.resolve();
+      }
+    },
+  });
+  const seen: string[] = [];
+  await using roster: Roster = await Roster.open(store, SILENT, () => seen.push(names(roster.of(LOCAL)).join()));
+  await roster.expect({ follower: follower("a"), realm: LOCAL, since: 5 });
+  await roster.forget(LOCAL, "a");
+  await roster.expect({ follower: follower("b"), realm: LOCAL, since: 5 });
+  goesOn.resolve();
+  await told.promise;
+  assert.deepEqual(seen, ["a", "", "b"]);
+});

@@ -1,0 +1,72 @@
+import assert from "node:assert/strict";
+import type { Revision } from "../domain/names.ts";
+import { openSqliteStore } from "./sqlite.ts";
+import { Lost, type Store } from "./store.ts";
+import { put, range, revisionOf, take, writeTogether } from "./suite.ts";
+import { ask, edit, temporaryFolder } from "./testing/file.ts";
+
+Deno.test("forget() gives the room of what it forgets to what comes", async () => {
+  await using folder = await temporaryFolder();
+  const sizes = [];
+  for (const _ of range(6)) {
+    await using store = openSqliteStore(folder.file);
+    await writeTogether(store, 2_000);
+    await store.forget((await store.read("")).revision);
+    await store[Symbol.asyncDispose]();
+    assert.equal(ask(folder.file, "SELECT count(*) FROM log"), 1);
+    sizes.push((await Deno.stat(folder.file)).size);
+  }
+  assert.ok(sizes.at(-1)! < 2 * sizes[0]!, sizes.join());
+});
+
+Deno.test("forget() that was cut off anywhere is not undone, and the next one ends it", async () => {
+  await using folder = await temporaryFolder();
+  let revisions: readonly Revision[] = [];
+  {
+    await using store = openSqliteStore(folder.file);
+    revisions = await writeTogether(store, 1_000);
+  }
+  // It says what is forgotten, and then deletes some rows at a time: here it said so, and deleted half of a commit.
+  const upTo = revisions[599]!;
+  for (const deleted of [0, 301]) {
+    edit(folder.file, `UPDATE remembered SET revision = ${upTo}; DELETE FROM log WHERE id <= ${deleted}`);
+    await using store = openSqliteStore(folder.file);
+    assert.equal(store.remembered(), upTo);
+    await assert.rejects(store.read("", revisions[598]!), Lost);
+    await assert.rejects(take(store, "", revisions[598]!, 1), Lost);
+    const history = await Array.fromAsync(store.history("", upTo));
+    assert.deepEqual(history.map(({ revision }) => revision), revisions.slice(600));
+    assert.ok((await store.read("", upTo)).entries.every(({ revision }) => revision <= upTo));
+  }
+  {
+    await using store = openSqliteStore(folder.file);
+    await store.forget(upTo);
+  }
+  assert.equal(ask(folder.file, "SELECT count(*) FROM log"), 400 * 2);
+});
+
+Deno.test("history(), read() of the past and forget() leave others their turn", async () => {
+  await using folder = await temporaryFolder();
+  await using store = openSqliteStore(folder.file);
+  await writeTogether(store, 5_000);
+  const old = revisionOf(await store.commit(range(3_000).map((one) => put(`m${one}`, "1"))));
+  const passes: readonly [string, () => Promise<unknown>][] = [
+    ["history", () => Array.fromAsync(store.history("none", 0n as Revision))],
+    ["read", () => store.read("", 1n as Revision)],
+    ["forget", () => store.forget(old)],
+  ];
+  for (const [name, pass] of passes) {
+    const { done, turns } = await whileCommitting(store, pass);
+    assert.ok(turns >= 10, `${name}: ${turns} commits meanwhile`);
+    void done;
+  }
+});
+
+/** How many commits, one after the other, are answered while something goes on. */
+async function whileCommitting(store: Store, pass: () => Promise<unknown>) {
+  let going = true;
+  const passing = pass().finally(() => going = false);
+  let turns = 0;
+  for (; going; turns++) await store.commit([put("turn", `${turns}`)]);
+  return { done: await passing, turns };
+}

@@ -1,0 +1,92 @@
+import assert from "node:assert/strict";
+import { durationFromMs, timestampMs } from "@bufbuild/protobuf/wkt";
+import { Follower_Kind } from "../../proto/gen/portolan/v1/discovery_pb.ts";
+import { type HistoryResponse, WaitForRevisionResponse_Verdict } from "../../proto/gen/portolan/v1/fleet_pb.ts";
+import { refusalOf, TestClock, testControlPlane, until, watching } from "./testing.ts";
+
+const { DONE, WAITING } = WaitForRevisionResponse_Verdict;
+const LOCAL = { realm: "local" };
+
+Deno.test("WaitForRevision is DONE when everybody who counts routes by it, and names who does not", async () => {
+  await using plane = await testControlPlane();
+  const none = await plane.fleet.waitForRevision(LOCAL);
+  assert.deepEqual([none.verdict, none.revision], [DONE, plane.ports.reading.position().revision]);
+  const { subscribe, next, say, call } = watching(plane, { id: "program", kind: Follower_Kind.SDK });
+  subscribe(1);
+  const { part } = await next();
+  const late = await plane.fleet.waitForRevision({ ...LOCAL, timeout: durationFromMs(5) });
+  assert.deepEqual([late.verdict, late.laggards.map(({ follower }) => follower?.id)], [WAITING, ["program"]]);
+  const waiting = plane.fleet.waitForRevision({ ...LOCAL, timeout: durationFromMs(600_000) });
+  say({ message: { case: "applied", value: { position: part.position! } } });
+  assert.equal((await waiting).verdict, DONE);
+  call.end();
+  for (const timeout of [durationFromMs(600_001), durationFromMs(-1), { seconds: 0n, nanos: 1 }]) {
+    const { code, fields } = await refusalOf(plane.fleet.waitForRevision({ ...LOCAL, timeout }));
+    assert.deepEqual([code, fields], ["INVALID_ARGUMENT", ["timeout"]]);
+  }
+});
+
+Deno.test("WaitForRevision ends with its client", async () => {
+  await using plane = await testControlPlane();
+  const gone = new AbortController();
+  const request = { ...LOCAL, revision: 1_000n, timeout: durationFromMs(600_000) };
+  const waiting = plane.fleet.waitForRevision(request, { signal: gone.signal });
+  await until("it is under way", () => plane.requests.taken === 1);
+  gone.abort();
+  assert.equal((await refusalOf(waiting)).code, "CANCELLED");
+  await until("nobody waits any more", () => plane.requests.taken === 0);
+  const late = plane.fleet.waitForRevision(request, { timeoutMs: 20 });
+  assert.equal((await refusalOf(late)).code, "DEADLINE_EXCEEDED");
+  await until("nobody waits any more", () => plane.requests.taken === 0);
+});
+
+Deno.test("ListFollowers lists a sidecar until it is forgotten, with when it was last heard of", async () => {
+  const clock = new TestClock();
+  await using plane = await testControlPlane({ clock });
+  const { subscribe, next, call, ended } = watching(plane, { id: "host" });
+  subscribe(1, ["b", "a"]);
+  await next();
+  const listed = async () => (await plane.fleet.listFollowers(LOCAL)).followers;
+  const [connected] = await listed();
+  assert.deepEqual([connected?.connected, connected?.scope?.services], [true, ["a", "b"]]);
+  assert.equal(timestampMs(connected!.lastSeen!), clock.wall());
+  const early = await refusalOf(plane.fleet.forgetFollower({ ...LOCAL, id: "host" }));
+  assert.equal(early.code, "FAILED_PRECONDITION");
+  call.end();
+  await ended();
+  assert.deepEqual((await listed()).map((one) => [one.follower?.id, one.connected]), [["host", false]]);
+  const { revision } = await plane.fleet.forgetFollower({ ...LOCAL, id: "host" });
+  assert.equal(revision, plane.ports.reading.position().revision);
+  assert.deepEqual(await listed(), []);
+  assert.equal((await refusalOf(plane.fleet.forgetFollower({ ...LOCAL, id: "host" }))).code, "NOT_FOUND");
+  const wrong = await refusalOf(plane.fleet.forgetFollower({ realm: "L", options: { operationId: "x" } }));
+  assert.deepEqual(wrong.fields, ["realm", "operationId", "id"]);
+});
+
+Deno.test("History streams what happened, oldest first", async () => {
+  const clock = new TestClock();
+  await using plane = await testControlPlane({ clock });
+  const history = async (more: object = {}) => {
+    const entries: HistoryResponse[] = [];
+    for await (const entry of plane.fleet.history({ ...LOCAL, ...more })) entries.push(entry);
+    return entries;
+  };
+  assert.deepEqual(await history(), []);
+  const { revision } = await plane.register("a");
+  clock.pass(1_000);
+  const options = { reason: "why", operationId: "op-1" };
+  await plane.registry.setEnabled({ ...LOCAL, service: "a", enabled: false, options });
+  await plane.register("b");
+  const [first, second, third] = await history();
+  assert.deepEqual([first?.revision, first?.before, first?.after?.name], [revision, undefined, "a"]);
+  assert.deepEqual([second?.reason, second?.operationId, second?.operation], ["why", "op-1", "set_enabled"]);
+  assert.deepEqual([second?.before?.enabled, second?.after?.enabled], [true, false]);
+  assert.equal(timestampMs(second!.time!), timestampMs(first!.time!) + 1_000);
+  assert.equal(third?.after?.name, "b");
+  assert.equal((await history({ service: "a" })).length, 2);
+  assert.equal((await history({ after: revision })).length, 2);
+  assert.deepEqual((await history({ limit: 1 })).map(({ after }) => after?.name), ["b"]);
+  assert.deepEqual((await history({ operationId: "op-1" })).map(({ operation }) => operation), ["set_enabled"]);
+  const wrong = await refusalOf(history({ realm: "L", service: "S", after: 2n ** 63n, operationId: "a b" }));
+  assert.deepEqual(wrong.fields, ["realm", "service", "after", "operationId"]);
+});

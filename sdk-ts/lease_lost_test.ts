@@ -1,0 +1,170 @@
+import assert from "node:assert/strict";
+import { status } from "@grpc/grpc-js";
+import type { RegisterRequest } from "../proto/gen/portolan/v1/registry_pb.ts";
+import type { Fields, Log } from "../proto/log.ts";
+import { register } from "./register.ts";
+import { TestClock } from "./testing/clock.ts";
+import { beat, BEAT_MS, hear, options, Plane, said, untilNext } from "./testing/plane.ts";
+
+Deno.test("a lease that is over is opened anew: all register again, as who they were, in writes of their own", async () => {
+  const clock = new TestClock();
+  const lines: string[] = [];
+  const line = (message: string, fields?: Fields) => lines.push(`${message} ${fields?.["instance"] ?? ""}`.trim());
+  const log: Log = { info: line, warn: line, error: line };
+  await using plane = await Plane.serve();
+  await using one = await register(options([plane], "i1", { log }), clock);
+  await using two = await register(options([plane], "i2"), clock);
+  const stream = await plane.stream();
+  one.report("passing");
+  for (const alive of [true, true, false]) {
+    await beat(stream, clock, alive);
+    if (alive) (await untilNext(clock)).end();
+  }
+  // The first beat of the new lease, right after the answer.
+  const first = await hear(stream);
+  assert.deepEqual([first.leaseId, said(first)], ["l2", ["i1 PASSING"]], "what the old lease was told is said again");
+  while (plane.registered.length < 4) await turn();
+  assert.deepEqual(plane.registered.map(({ id, leaseId }) => `${id} ${leaseId}`), ["i1 ", "i2 l1", "i1 ", "i2 l2"]);
+  assert.equal(new Set(plane.registered.map(({ options }) => options?.operationId)).size, 4);
+  clock.pass(1);
+  stream.send("l2", true);
+  (await untilNext(clock)).end();
+  assert.deepEqual(said(await beat(stream, clock)), []);
+  assert.deepEqual([one.alive, two.alive, one.revision], [true, true, 3n]);
+  assert.deepEqual(lines, ["The lease is over: registering again", "Registered again identity/i1"]);
+});
+
+Deno.test("a lease that is found to be over by who joins it is opened anew, for the others too", async () => {
+  const clock = new TestClock();
+  let over = "";
+  const registered: string[] = [];
+  await using plane = await Plane.serve({
+    register: ({ id, leaseId }: RegisterRequest) => {
+      registered.push(`${id} ${leaseId}`);
+      if (over && leaseId === over) return { code: status.NOT_FOUND, details: "it holds nothing any more" };
+      return { revision: 1n, leaseId: leaseId || plane.open() };
+    },
+  });
+  await using _one = await register(options([plane], "i1"), clock);
+  await beat(await plane.stream(), clock);
+  await untilNext(clock);
+  over = "l1";
+  await using two = await register(options([plane], "i2"), clock);
+  while (registered.length < 4) await turn();
+  assert.deepEqual(registered.slice(2).map((one) => one.slice(3)).sort(), ["", "l2"], "one opens it, the other joins");
+  assert.equal(two.alive, true);
+});
+
+Deno.test("who joins a lease that is over meanwhile joins the next one, and says then what it observes", async () => {
+  const clock = new TestClock();
+  let gate = Promise.withResolvers<void>();
+  const registered: string[] = [];
+  await using plane = await Plane.serve({
+    register: async ({ id, leaseId }: RegisterRequest) => {
+      registered.push(`${id} ${leaseId}`);
+      if (id === "i2") await gate.promise;
+      return { revision: 1n, leaseId: leaseId || plane.open() };
+    },
+  });
+  await using _one = await register(options([plane], "i1"), clock);
+  const joining = register(options([plane], "i2"), clock);
+  const stream = await plane.stream();
+  await beat(stream, clock);
+  while (registered.length < 2) await turn();
+  const next = async (alive = true) => ((await untilNext(clock)).end(), said(await beat(stream, clock, alive)));
+  await next(false);
+  await beat(stream, clock);
+  gate.resolve();
+  await using two = await joining;
+  assert.deepEqual(registered, ["i1 ", "i2 l1", "i1 ", "i2 l2"]);
+  two.report("failing");
+  assert.deepEqual(await next(), ["i2 FAILING"]);
+
+  // Now it comes late to the third.
+  gate = Promise.withResolvers();
+  await next(false);
+  const first = await beat(stream, clock);
+  assert.deepEqual([first.leaseId, said(first), two.alive], ["l3", [], false]);
+  gate.resolve();
+  while (!two.alive) await turn();
+  assert.deepEqual(await next(), ["i2 FAILING"]);
+});
+
+Deno.test("what comes late of a lease that is over says nothing of the next one, which has its first beat at once", async () => {
+  const clock = new TestClock();
+  let over = "";
+  await using plane = await Plane.serve({
+    register: ({ leaseId }: RegisterRequest) =>
+      over && leaseId === over
+        ? { code: status.NOT_FOUND, details: "it holds nothing any more" }
+        : { revision: 1n, leaseId: leaseId || plane.open() },
+  });
+  await using one = await register(options([plane], "i1"), clock);
+  const stream = await plane.stream();
+  await beat(stream, clock);
+  one.report("failing");
+  (await untilNext(clock)).end();
+  assert.deepEqual(said(await hear(stream)), ["i1 FAILING"]);
+  over = "l1";
+  await using _two = await register(options([plane], "i2"), clock);
+  while (!one.alive) await turn();
+  stream.send("l1", true);
+  const first = await beat(stream, clock);
+  assert.deepEqual([first.leaseId, said(first)], ["l2", ["i1 FAILING"]]);
+});
+
+Deno.test("a lease that no beat was good for is not opened anew at once", async () => {
+  const clock = new TestClock();
+  await using plane = await Plane.serve();
+  await using registration = await register(options([plane]), clock);
+  const stream = await plane.stream();
+  const request = await hear(stream);
+  stream.send(request.leaseId, false);
+  while (registration.alive) await turn();
+  const pause = await clock.nap(BEAT_MS);
+  assert.equal(plane.registered.length, 1);
+  pause.end();
+  assert.equal((await beat(stream, clock)).leaseId, "l2");
+});
+
+Deno.test("a registration that cannot come back goes on asking, and leaves when it is told to", async () => {
+  const clock = new TestClock();
+  let refusing = false;
+  await using plane = await Plane.serve({
+    register: () =>
+      refusing ? { code: status.PERMISSION_DENIED, details: "not you" } : { revision: 1n, leaseId: plane.open() },
+  });
+  const registration = await register(options([plane]), clock);
+  const stream = await plane.stream();
+  await beat(stream, clock);
+  (await untilNext(clock)).end();
+  refusing = true;
+  await beat(stream, clock, false);
+  for (const ms of [50, 100, 200]) (await clock.nap(ms)).end();
+  await clock.nap(400);
+  assert.equal(registration.alive, false);
+  await registration[Symbol.asyncDispose]();
+  assert.equal((await stream.heard.next()).done, true);
+  assert.deepEqual(plane.deregistered.map(({ id }) => id), ["i1"]);
+});
+
+Deno.test("one that is refused does not keep the others from opening a lease", async () => {
+  const clock = new TestClock();
+  await using plane = await Plane.serve({
+    register: ({ id, leaseId }: RegisterRequest) =>
+      id === "i1"
+        ? { code: status.RESOURCE_EXHAUSTED, details: "too large" }
+        : { revision: 1n, leaseId: leaseId || plane.open() },
+  });
+  const stop = new AbortController();
+  const refused = register(options([plane], "i1", { signal: stop.signal }), clock);
+  await using registration = await register(options([plane], "i2"), clock);
+  assert.equal(registration.alive, true);
+  stop.abort();
+  await assert.rejects(refused, /given up/);
+  assert.equal((await beat(await plane.stream(), clock)).leaseId, "l1", "the lease ended with who never joined it");
+});
+
+function turn(): Promise<void> {
+  return new Promise((done) => setTimeout(done, 1));
+}

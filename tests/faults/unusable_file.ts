@@ -1,0 +1,99 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { startControlPlane } from "../../control-plane/main.ts";
+import { loadControlPlaneSettings } from "../../control-plane/settings.ts";
+import { SILENT } from "../../proto/log.ts";
+import { formatAddress } from "../../proto/settings.ts";
+import { ROOT } from "../scenario/testing/program.ts";
+import { defineFault } from "./fault.ts";
+import { type Figure, Tally } from "./figures.ts";
+import { readMap } from "./folded.ts";
+import { startPlane } from "./plane.ts";
+import { between, type Chance } from "./seed.ts";
+import { Storm } from "./storm.ts";
+import { temporaryFolder } from "./temporary_folder.ts";
+import { writeMany } from "./run_storm.ts";
+
+interface Sizes {
+  readonly writes: number;
+  /** Pieces of the file that are overwritten, one at a time. */
+  readonly damages: number;
+}
+
+export const unusableFile = defineFault<Sizes>({
+  name: "F25",
+  fault: "another process has the store's file; a page, or a sector, of it holds something else",
+  promise: "it refuses to start and says why, in one sentence, or serves the map as it was; who runs goes on",
+  small: { writes: 200, damages: 30 },
+  full: { writes: 5_000, damages: 1_000 },
+  run,
+});
+
+async function run({ writes, damages }: Sizes, chance: Chance): Promise<readonly Figure[]> {
+  const tally = new Tally();
+  await using folder = await temporaryFolder();
+  const path = join(folder.path, "map.sqlite");
+  {
+    await using plane = await startPlane({ folder: folder.path });
+    using storm = await Storm.begin(plane);
+    const writers = storm.writers(4, chance);
+    await writeMany(writers, writes / 2);
+    // Neither another control plane nor any other program gets in.
+    assert.match(await refusal(folder.path), /: another process has locked it: stop that one/);
+    using other = new DatabaseSync(path, { timeout: 0 });
+    assert.throws(() => other.exec("CREATE TABLE mine (n)"), /locked/);
+    await writeMany(writers, writes / 2);
+  }
+  {
+    using other = new DatabaseSync(path);
+    other.exec("BEGIN EXCLUSIVE");
+    assert.match(await refusal(folder.path), /: another process has locked it: stop that one/);
+  }
+  const expected = await mapIn(path);
+  const whole = await Deno.readFile(path);
+  for (let n = 0; n < damages; n++) {
+    const damaged = whole.slice();
+    const size = chance.pick([4_096, 4_096, 512]);
+    const at = between(chance, 0, whole.length / size - 1) * size;
+    for (let i = at; i < at + size; i++) damaged[i] = chance.below(256);
+    await using place = await temporaryFolder();
+    const copy = join(place.path, "map.sqlite");
+    await Deno.writeFile(copy, damaged);
+    const found = await mapIn(copy).catch((error: Error) => error);
+    if (found instanceof Error) {
+      assert.match(found.message, /^Cannot (?:open|read) the store/, `${size} bytes at ${at}: ${found.message}`);
+      if (n === 0) assert.match(await refusal(place.path), /^portolan control-plane: Cannot (?:open|read) the store/);
+      tally.count("damages that were refused");
+    } else {
+      assert.deepEqual(found, expected, `${size} bytes at ${at}: another map is served`);
+      tally.count("damages that changed nothing");
+    }
+  }
+  return tally.figures();
+}
+
+/** What a control plane says that does not start; it says nothing else. */
+async function refusal(data: string): Promise<string> {
+  const args = ["--data", data, "--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0"];
+  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "--quiet", "--cached-only", "-P=control-plane", "control-plane/main.ts", ...args],
+    cwd: ROOT,
+  }).output();
+  const said = new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);
+  assert.equal(code, 1, said);
+  assert.equal(said.trimEnd().split("\n").length, 1, said);
+  return said.trimEnd();
+}
+
+/** The map that a control plane serves over this file. */
+async function mapIn(path: string): Promise<readonly string[]> {
+  const args = ["--store", `sqlite:${path}`, "--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0"];
+  const loaded = loadControlPlaneSettings({ args, env: {} });
+  if (loaded.kind !== "settings") throw new Error(JSON.stringify(loaded));
+  await using running = await startControlPlane({ ...loaded.settings, data: join(path, "..") }, SILENT);
+  const [local, other] = await Promise.all(
+    ["local", "other"].map((realm) => readMap({ grpc: formatAddress(running.grpc) }, realm, [])),
+  );
+  return [local, other].flatMap((update) => update?.set.map(({ text }) => text) ?? []);
+}
