@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import type { Revision } from "../domain/names.ts";
 import { openSqliteStore } from "./sqlite.ts";
 import { CannotOpenStore } from "./sqlite_file.ts";
-import { put, range } from "./suite.ts";
+import { put, range, text } from "./suite.ts";
 import { ask, edit, temporaryFolder } from "./testing/file.ts";
 
 const PAGE = 4096;
@@ -35,7 +35,7 @@ Deno.test("a SQLite store whose file is damaged anywhere is read as it was, or s
         assert.match(found.message, /^Cannot open the store ".+": |^Cannot read the store: .+ is damaged: restore it/);
       } else {
         // Free pages hold nothing.
-        assert.deepEqual(found, truth, `${name} in page ${page / PAGE} of ${whole.length / PAGE}`);
+        assert.ok(found === truth, `${name} in page ${page / PAGE} of ${whole.length / PAGE} were read as if true`);
       }
     }
     assert.ok(noticed > whole.length / PAGE / 3, `${name}: noticed ${noticed} times`);
@@ -72,14 +72,18 @@ async function fill(file: string): Promise<void> {
   assert.ok(ask(file, "PRAGMA freelist_count") > 5);
 }
 
-/** Everything that a store can be asked. */
-async function readAll(file: string) {
+/** Everything that a store can be asked, as text. */
+async function readAll(file: string): Promise<string> {
   await using store = openSqliteStore(file);
-  return {
-    now: await store.read(""),
-    then: await store.read("", 30n as Revision),
-    some: await store.read("map/k3", 60n as Revision),
-    history: await Array.fromAsync(store.history("", 30n as Revision)),
-    remembered: store.remembered(),
-  };
+  const answers = [
+    await store.read(""),
+    await store.read("", 30n as Revision),
+    await store.read("map/k3", 60n as Revision),
+    await Array.fromAsync(store.history("", 30n as Revision)),
+    store.remembered(),
+  ];
+  return JSON.stringify(answers, (_, value) => {
+    if (typeof value === "bigint") return `${value}`;
+    return value instanceof Uint8Array ? text(value) : value;
+  });
 }

@@ -97,13 +97,13 @@ Deno.test("switches and drains are of an instance, a service or a host, not of t
     command: { kind: "set_enabled", enabled: true },
   });
   assert.deepEqual(drain({ ...HOST, options }), { ...host, command: { kind: "drain" } });
-  for (const  of of[setEnabled, drain]) {
-    assert.deepEqual(fieldsOf(of({ ...AT, hostId: "h1" })), ["hostId"]);
-    assert.deepEqual(fieldsOf(of({ ...AT, id: "i1", hostId: "h1" })), ["hostId"]);
-    assert.deepEqual(fieldsOf(of({ realm: "local", id: "i1", hostId: "h1" })), ["hostId", "service"]);
-    assert.deepEqual(fieldsOf(of({ realm: "local", hostId: "H" })), ["hostId"]);
-    assert.deepEqual(fieldsOf(of({ ...HOST, options: OPTIONS })), ["expectedRevision"]);
-    assert.deepEqual(fieldsOf(of({ realm: "local" })), ["service"]);
+  for (const order of [setEnabled, drain]) {
+    assert.deepEqual(fieldsOf(order({ ...AT, hostId: "h1" })), ["hostId"]);
+    assert.deepEqual(fieldsOf(order({ ...AT, id: "i1", hostId: "h1" })), ["hostId"]);
+    assert.deepEqual(fieldsOf(order({ realm: "local", id: "i1", hostId: "h1" })), ["hostId", "service"]);
+    assert.deepEqual(fieldsOf(order({ realm: "local", hostId: "H" })), ["hostId"]);
+    assert.deepEqual(fieldsOf(order({ ...HOST, options: OPTIONS })), ["expectedRevision"]);
+    assert.deepEqual(fieldsOf(order({ realm: "local" })), ["service"]);
   }
   // All of a service is no one resource, its own switch is.
   assert.deepEqual(fieldsOf(drain({ ...AT, options: OPTIONS })), ["expectedRevision"]);

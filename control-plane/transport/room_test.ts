@@ -26,7 +26,20 @@ Deno.test("Room lets an address have so much at once, the others in the order in
   const places = await Promise.all([second, third]);
   assert.deepEqual(order, ["second", "third"]);
   for (const place of places) (place as Disposable)[Symbol.dispose]();
-  await taken(room, "a", 300 * KIB);
+  // Who is let in leaves no room for the next one, though nobody has looked at the place yet.
+  const all = await taken(room, "a", 300 * KIB);
+  let admitted = 0;
+  const both = [1, 2].map(async () => {
+    const place = await room.take("a", 200 * KIB, never);
+    admitted++;
+    return place;
+  });
+  all[Symbol.dispose]();
+  const place = await Promise.race(both);
+  await taken(room, "c", 100 * KIB);
+  assert.equal(admitted, 1);
+  (place as Disposable)[Symbol.dispose]();
+  await Promise.all(both);
 });
 
 Deno.test("Room lets what is larger than all of it go alone", async () => {

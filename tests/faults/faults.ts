@@ -4,6 +4,7 @@ import type { Fault } from "./fault.ts";
 import { fullDisk } from "./full_disk.ts";
 import { killed } from "./killed.ts";
 import { massSilence } from "./mass_silence.ts";
+import { overtaken } from "./overtaken.ts";
 import { restored } from "./restored.ts";
 import { returningHerd } from "./returning_herd.ts";
 import { silentReader } from "./silent_reader.ts";
@@ -17,6 +18,7 @@ export const FAULTS: readonly Fault[] = [
   stopped,
   silentReader,
   restored,
+  overtaken,
   returningHerd,
   fullDisk,
   clockJumps,

@@ -10,7 +10,7 @@ for (const { name, fault, missing, small } of FAULTS) {
     ignore: why !== undefined,
     async fn() {
       const replay = `${SEED_VARIABLE}=${seed} ./portolan test tests/faults/faults_test.ts`;
-      await withSeed(seed, replay, (chance) => small.run(chance));
+      await withSeed({ seed, replay, withinMs: 120_000 }, (chance) => small.run(chance));
     },
   });
 }

@@ -86,7 +86,8 @@ class Members {
       const watch = openRawWatch({
         address: this.#address,
         realm: "local",
-        onPart: ({ last, position }) => {
+        onPart: ({ complete, last, position }) => {
+          if (complete) throw new Error(`Not resumed: complete, though ${member.position.revision} was held`);
           if (!last || !position) return;
           watch.received(position);
           this.#got(member, position);

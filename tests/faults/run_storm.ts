@@ -35,7 +35,7 @@ export async function runStorm(sizes: StormSizes, chance: Chance): Promise<reado
 }
 
 /** Makes the heavy services so heavy that all of a realm does not fit into one part. */
-async function fillUp({ realms, heavy }: Storm, writers: readonly Writer[]): Promise<void> {
+export async function fillUp({ realms, heavy }: Storm, writers: readonly Writer[]): Promise<void> {
   const fill = { fill: "f".repeat(4_000) };
   await Promise.all(writers.map(async (writer, first) => {
     for (let n = first; n < heavy.length * 92; n += writers.length) {

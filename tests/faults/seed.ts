@@ -17,14 +17,29 @@ export function seedOfRun(text = Deno.env.get(SEED_VARIABLE)): number {
   return seed;
 }
 
-/** Runs with chance of this seed. A failure says the seed, and `replay`, the command that runs it again. */
-export async function withSeed<T>(seed: number, replay: string, run: (chance: Chance) => Promise<T>): Promise<T> {
+export interface SeededRun {
+  readonly seed: number;
+  /** The command that does the same again. */
+  readonly replay: string;
+  /** Who takes longer hangs. */
+  readonly withinMs: number;
+}
+
+/** Runs with chance of this seed. A failure says the seed, and how to run it again. */
+export async function withSeed<T>(
+  { seed, replay, withinMs }: SeededRun,
+  run: (chance: Chance) => Promise<T>,
+): Promise<T> {
+  const late = Promise.withResolvers<never>();
+  const timer = setTimeout(() => late.reject(new Error(`It did not end within ${withinMs / 1_000} s`)), withinMs);
   try {
-    return await run(new Chance(seed));
+    return await Promise.race([run(new Chance(seed)), late.promise]);
   } catch (error) {
     throw new Error(`Failed with seed ${seed}: ${(error as Error).message}\nThe same again: ${replay}`, {
       cause: error,
     });
+  } finally {
+    clearTimeout(timer);
   }
 }
 

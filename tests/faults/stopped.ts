@@ -8,6 +8,7 @@ import { putInstance } from "../bench/control_plane.ts";
 import { defineFault } from "./fault.ts";
 import type { Figure } from "./figures.ts";
 import { Hosts } from "./hosts.ts";
+import { LiveMap, type Services } from "./live_map.ts";
 import { type Plane, startPlane } from "./plane.ts";
 import { temporaryFolder } from "./temporary_folder.ts";
 
@@ -47,6 +48,8 @@ async function run({ stopMs, hosts: count, ttlMs }: Sizes): Promise<readonly Fig
   await Promise.all([two, one].map((following) => has(following, "before")));
   const hosts = used.use(new Hosts({ grpc: first.grpc, ttlMs }));
   for (let n = 0; n < count; n++) await hosts.add(`host-${n}`, 2, 1);
+  let blamed = 0;
+  used.use(new LiveMap(first.grpc, "local", (services) => blamed = Math.max(blamed, silentIn(services, 2 * count))));
   const connection = used.use(await Connection.open(first.http));
 
   first.signal("SIGSTOP");
@@ -67,6 +70,7 @@ async function run({ stopMs, hosts: count, ttlMs }: Sizes): Promise<readonly Fig
   const backMs = Math.round(performance.now() - goesOn);
   await new Promise((resolve) => setTimeout(resolve, 2 * ttlMs));
   assert.equal(hosts.over.size, 0, "a lease ended while the control plane stood still");
+  assert.equal(blamed, 0, "instances were held or removed though the control plane could not hear their hosts");
   for (const ms of [movedMs, noticedMs]) assert.ok(ms <= KEEPALIVE_MS + SLACK_MS, `noticed after ${ms} ms`);
   assert.ok(registeredMs <= TRY_MS + SLACK_MS, `registered after ${registeredMs} ms`);
   return [
@@ -92,6 +96,12 @@ async function startOver(first: Plane, used: AsyncDisposableStack): Promise<Plan
   const backup = await fetch(`http://127.0.0.1:${first.http}/api/v1/backup`);
   await Deno.writeFile(join(path, "map.sqlite"), await backup.bytes());
   return await startPlane({ folder: path });
+}
+
+/** Instances of hosts that are held, or missing. */
+function silentIn(services: Services, expected: number): number {
+  const instances = services.get("s0")?.instances ?? [];
+  return expected - instances.filter(({ held }) => !held).length;
 }
 
 function followAll(planes: readonly Plane[]): Following {

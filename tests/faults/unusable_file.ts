@@ -10,23 +10,23 @@ import { defineFault } from "./fault.ts";
 import { type Figure, Tally } from "./figures.ts";
 import { readMap } from "./folded.ts";
 import { startPlane } from "./plane.ts";
-import { between, type Chance } from "./seed.ts";
+import { type Chance } from "./seed.ts";
 import { Storm } from "./storm.ts";
 import { temporaryFolder } from "./temporary_folder.ts";
-import { writeMany } from "./run_storm.ts";
+import { fillUp, writeMany } from "./run_storm.ts";
 
 interface Sizes {
   readonly writes: number;
-  /** Pieces of the file that are overwritten, one at a time. */
+  /** Pieces of the file that say something else, one at a time. */
   readonly damages: number;
 }
 
 export const unusableFile = defineFault<Sizes>({
   name: "F25",
-  fault: "another process has the store's file; a page, or a sector, of it holds something else",
+  fault: "another process has the store's file; a page, a sector or a bit of it is not what was written",
   promise: "it refuses to start and says why, in one sentence, or serves the map as it was; who runs goes on",
-  small: { writes: 200, damages: 30 },
-  full: { writes: 5_000, damages: 1_000 },
+  small: { writes: 200, damages: 60 },
+  full: { writes: 5_000, damages: 2_000 },
   run,
 });
 
@@ -38,6 +38,8 @@ async function run({ writes, damages }: Sizes, chance: Chance): Promise<readonly
     await using plane = await startPlane({ folder: folder.path });
     using storm = await Storm.begin(plane);
     const writers = storm.writers(4, chance);
+    // Values that are longer than a page, among others.
+    await fillUp(storm, writers);
     await writeMany(writers, writes / 2);
     // Neither another control plane nor any other program gets in.
     assert.match(await refusal(folder.path), /: another process has locked it: stop that one/);
@@ -53,24 +55,31 @@ async function run({ writes, damages }: Sizes, chance: Chance): Promise<readonly
   const expected = await mapIn(path);
   const whole = await Deno.readFile(path);
   for (let n = 0; n < damages; n++) {
-    const damaged = whole.slice();
-    const size = chance.pick([4_096, 4_096, 512]);
-    const at = between(chance, 0, whole.length / size - 1) * size;
-    for (let i = at; i < at + size; i++) damaged[i] = chance.below(256);
+    const { damaged, what } = damage(whole, chance);
     await using place = await temporaryFolder();
     const copy = join(place.path, "map.sqlite");
     await Deno.writeFile(copy, damaged);
     const found = await mapIn(copy).catch((error: Error) => error);
     if (found instanceof Error) {
-      assert.match(found.message, /^Cannot (?:open|read) the store/, `${size} bytes at ${at}: ${found.message}`);
+      assert.match(found.message, /^Cannot (?:open|read) the store/, `${what}: ${found.message}`);
       if (n === 0) assert.match(await refusal(place.path), /^portolan control-plane: Cannot (?:open|read) the store/);
       tally.count("damages that were refused");
     } else {
-      assert.deepEqual(found, expected, `${size} bytes at ${at}: another map is served`);
+      assert.deepEqual(found, expected, `${what}: another map is served`);
       tally.count("damages that changed nothing");
     }
   }
   return tally.figures();
+}
+
+/** A page or a sector that holds something else, or one bit that fell over. */
+function damage(whole: Uint8Array, chance: Chance): { readonly damaged: Uint8Array; readonly what: string } {
+  const damaged = whole.slice();
+  const size = chance.pick([4_096, 512, 1]);
+  const at = chance.below(whole.length / size) * size;
+  if (size === 1) damaged[at] = (whole[at] ?? 0) ^ (1 << chance.below(8));
+  else for (let i = at; i < at + size; i++) damaged[i] = chance.below(256);
+  return { damaged, what: `${size} bytes at ${at}` };
 }
 
 /** What a control plane says that does not start; it says nothing else. */
