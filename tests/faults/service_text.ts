@@ -51,7 +51,8 @@ function onOff(enabled: boolean): string {
   return enabled ? "on" : "off";
 }
 
-// What fills an update up says nothing but how much of it there is.
+// What fills an update up is one character, again and again.
 function short(value: string): string {
-  return value.length > 16 ? `${value.length}*${value[0]}` : value;
+  const [first = ""] = value;
+  return value.length > 16 && value === first.repeat(value.length) ? `${value.length}*${first}` : value;
 }
