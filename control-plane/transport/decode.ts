@@ -23,6 +23,9 @@ export const MAX_REQUEST_BYTES = 1 << 20;
 
 const MAX_REASON_BYTES = 1_024;
 
+/** That a scope names: it is kept with each follower, and shown. */
+const MOST_SERVICES = 5_000;
+
 /** What comes with every write. */
 export interface Options {
   readonly reason: string;
@@ -48,7 +51,9 @@ export function scopeOf(scope: pb.Scope | undefined): Scope | Refusal {
   const fields = new Violations();
   if (!scope) fields.add("scope", "is required");
   const realm = fields.take("realm", parseRealm(scope?.realm ?? ""));
-  const services = (scope?.services ?? []).map((name, i) => fields.take(`services[${i}]`, parseServiceName(name)));
+  const names = scope?.services ?? [];
+  if (names.length > MOST_SERVICES) fields.add("services", `expected at most ${MOST_SERVICES}; none means all of them`);
+  const services = names.map((name, i) => fields.take(`services[${i}]`, parseServiceName(name)));
   return fields.refusal() ?? (services.length > 0 ? { realm, services: new Set(services) } : { realm });
 }
 

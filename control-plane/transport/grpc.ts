@@ -15,6 +15,7 @@ import { registryHandlers } from "./grpc_registry.ts";
 import { addHealthAndReflection } from "./introspection.ts";
 import { measuredGrpc } from "./measured.ts";
 import { type Ports, type Standing, STOP_MS } from "./ports.ts";
+import { Room } from "./room.ts";
 
 /** A server that listens. Disposing ends watches and renewals with UNAVAILABLE and lets other calls finish. */
 export interface GrpcServer extends AsyncDisposable {
@@ -39,10 +40,11 @@ export async function serveGrpc(ports: Ports, address: Address): Promise<GrpcSer
     interceptors: [counted(ports)],
   });
   const streams = new Set<Standing>();
+  const room = new Room();
   const stopping = new AbortController();
   server.addService(
     serviceDefinition(DiscoveryService),
-    measuredGrpc(ports.telemetry, DiscoveryService, discoveryHandlers(ports, streams)),
+    measuredGrpc(ports.telemetry, DiscoveryService, discoveryHandlers(ports, room, streams)),
   );
   server.addService(
     serviceDefinition(RegistryService),
@@ -50,7 +52,7 @@ export async function serveGrpc(ports: Ports, address: Address): Promise<GrpcSer
   );
   server.addService(
     serviceDefinition(FleetService),
-    measuredGrpc(ports.telemetry, FleetService, fleetHandlers(ports, stopping.signal)),
+    measuredGrpc(ports.telemetry, FleetService, fleetHandlers(ports, room, stopping.signal)),
   );
   const health = addHealthAndReflection(server, [DiscoveryService, FleetService, RegistryService]);
 

@@ -35,14 +35,14 @@ export function unary<Request>(
   };
 }
 
-/** Answers with a stream of messages, or a refusal; goes on when what was written has left. */
-export function streaming<Request, Message>(
+/** Answers with a stream of messages, or a refusal, which may come late; goes on when what was written has left. */
+export function streaming<Request, Message extends object>(
   { log }: Pick<Ports, "log">,
   answer: (
     request: Request,
     signal: AbortSignal,
     peer: string,
-  ) => Promise<Iterable<Message> | AsyncIterable<Message> | Refusal>,
+  ) => Promise<Iterable<Message> | AsyncIterable<Message | Refusal> | Refusal>,
 ) {
   return async (call: grpc.ServerWritableStream<Request | Undecodable, Message>) => {
     const { request } = call;
@@ -53,6 +53,7 @@ export function streaming<Request, Message>(
         : await answer(request, signal, peerOf(call));
       if (isRefusal(messages)) return void call.emit("error", grpcStatus(messages));
       for await (const message of messages) {
+        if (isRefusal(message)) return void call.emit("error", grpcStatus(message));
         if (!call.write(message) && !signal.aborted) await drained(call, signal);
         if (signal.aborted) return;
       }

@@ -10,23 +10,22 @@ import { refuseUnknown, scopeOf } from "./decode.ts";
 import { encodeUpdate, sizeOf } from "./encode.ts";
 import { streaming } from "./grpc_calls.ts";
 import type { Ports, Standing } from "./ports.ts";
-import { Room } from "./room.ts";
+import type { Room } from "./room.ts";
 import { Violations } from "./violations.ts";
 import { type WatchCall, WatchSession } from "./watch.ts";
 
 /** `streams` holds the watches that stand. */
-export function discoveryHandlers(ports: Ports, streams: Set<Standing>): grpc.UntypedServiceImplementation {
-  const room = new Room();
+export function discoveryHandlers(
+  ports: Ports,
+  room: Room,
+  streams: Set<Standing>,
+): grpc.UntypedServiceImplementation {
   return {
     getMap: streaming(ports, async (request: GetMapRequest, signal, peer) => {
       const update = await readMap(ports, request, signal);
       if (isRefusal(update)) return update;
       const parts = encodeUpdate(update, 0);
-      const place = await room.take(peer, sizeOf(parts), signal);
-      if (isRefusal(place)) return place;
-      signal.addEventListener("abort", () => place[Symbol.dispose](), { once: true });
-      if (signal.aborted) place[Symbol.dispose]();
-      return parts;
+      return await room.hold(peer, sizeOf(parts), signal) ?? parts;
     }),
     watch: (call: WatchCall) => {
       const session = new WatchSession(call, ports, room);

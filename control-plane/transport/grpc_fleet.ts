@@ -2,16 +2,18 @@
 import type * as grpc from "@grpc/grpc-js";
 import type { Arrival } from "../app/fleet.ts";
 import { Invalid, NO_REVISION, parseRealm } from "../domain/names.ts";
-import { invalid, isRefusal } from "../domain/refusal.ts";
-import type * as pb from "../../proto/gen/portolan/v1/fleet_pb.ts";
+import { invalid, isRefusal, type Refusal } from "../domain/refusal.ts";
+import { encode, type Encoded } from "../../proto/grpc.ts";
+import * as pb from "../../proto/gen/portolan/v1/fleet_pb.ts";
 import { addUnknown, optionsOf, refuseUnknown } from "./decode.ts";
 import { followersResponse, historyQuery, historyResponse, type Wait, waitOf, waitResponse } from "./fleet.ts";
 import { streaming, unary, writer } from "./grpc_calls.ts";
 import type { Ports } from "./ports.ts";
+import type { Room } from "./room.ts";
 import { Violations } from "./violations.ts";
 
 /** Waits end when `stopping` aborts, as things are then. */
-export function fleetHandlers(ports: Ports, stopping: AbortSignal): grpc.UntypedServiceImplementation {
+export function fleetHandlers(ports: Ports, room: Room, stopping: AbortSignal): grpc.UntypedServiceImplementation {
   const { reading, fleet, history } = ports;
   return {
     listFollowers: unary(ports, (request: pb.ListFollowersRequest) => {
@@ -30,9 +32,9 @@ export function fleetHandlers(ports: Ports, stopping: AbortSignal): grpc.Untyped
       return isRefusal(wait) ? wait : waitResponse(await arrival(ports, wait, [signal, stopping]));
     }),
     // deno-lint-ignore require-await -- handlers of streams answer with a promise
-    history: streaming(ports, async (request: pb.HistoryRequest) => {
+    history: streaming(ports, async (request: pb.HistoryRequest, signal, peer) => {
       const query = historyQuery(request);
-      return isRefusal(query) ? query : responses(history(query));
+      return isRefusal(query) ? query : responses(history(query), (bytes) => room.hold(peer, bytes, signal));
     }),
   };
 }
@@ -66,6 +68,23 @@ export async function arrival(
   }
 }
 
-async function* responses(entries: ReturnType<Ports["history"]>): AsyncGenerator<pb.HistoryResponse> {
-  for await (const entry of entries) yield historyResponse(entry);
+/** There may be a lot of it: what is sent has room as long as the call stands, and ends where there is none. */
+async function* responses(
+  entries: ReturnType<Ports["history"]>,
+  hold: (bytes: number) => Promise<Refusal | undefined>,
+): AsyncGenerator<Encoded | Refusal> {
+  let bytes = 0;
+  for await (const entry of entries) {
+    const message = encode(pb.HistoryResponseSchema, historyResponse(entry));
+    bytes += message.length;
+    if (bytes >= AT_ONCE) {
+      const refusal = await hold(bytes);
+      if (refusal) return yield refusal;
+      bytes = 0;
+    }
+    yield message;
+  }
 }
+
+/** Bytes of the past that are given room together. */
+const AT_ONCE = 1 << 20;

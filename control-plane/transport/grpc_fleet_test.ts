@@ -1,8 +1,20 @@
 import assert from "node:assert/strict";
+import { EventEmitter, once } from "node:events";
+import { create } from "@bufbuild/protobuf";
+import { status } from "@grpc/grpc-js";
 import { durationFromMs, timestampMs } from "@bufbuild/protobuf/wkt";
 import { Follower_Kind } from "../../proto/gen/portolan/v1/discovery_pb.ts";
-import { type HistoryResponse, WaitForRevisionResponse_Verdict } from "../../proto/gen/portolan/v1/fleet_pb.ts";
-import { refusalOf, TestClock, testControlPlane, until, watching } from "./testing.ts";
+import {
+  HistoryRequestSchema,
+  type HistoryResponse,
+  WaitForRevisionResponse_Verdict,
+} from "../../proto/gen/portolan/v1/fleet_pb.ts";
+import { RegisterRequestSchema } from "../../proto/gen/portolan/v1/registry_pb.ts";
+import { type Order, registerOrder } from "./decode_registry.ts";
+import { fleetHandlers } from "./grpc_fleet.ts";
+import { execute } from "./grpc_registry.ts";
+import { Room } from "./room.ts";
+import { refusalOf, TestClock, testControlPlane, testPorts, until, watching } from "./testing.ts";
 
 const { DONE, WAITING } = WaitForRevisionResponse_Verdict;
 const LOCAL = { realm: "local" };
@@ -89,4 +101,28 @@ Deno.test("History streams what happened, oldest first", async () => {
   assert.deepEqual((await history({ operationId: "op-1" })).map(({ operation }) => operation), ["set_enabled"]);
   const wrong = await refusalOf(history({ realm: "L", service: "S", after: 2n ** 63n, operationId: "a b" }));
   assert.deepEqual(wrong.fields, ["realm", "service", "after", "operationId"]);
+});
+
+Deno.test("History ends where too much of it is on its way, and says so", async () => {
+  await using parts = await testPorts();
+  const metadata = { k: "v".repeat(4_000) };
+  for (let port = 1; port <= 400; port++) {
+    const instance = { host: "a", port, metadata };
+    const request = create(RegisterRequestSchema, { ...LOCAL, service: "a", id: "i", instance });
+    await execute(parts.ports, registerOrder(request) as Order);
+  }
+  const history = fleetHandlers(parts.ports, new Room(1 << 20, 1), new AbortController().signal)["history"];
+  let written = 0;
+  const call = Object.assign(new EventEmitter(), {
+    request: create(HistoryRequestSchema, LOCAL),
+    cancelled: false,
+    getPeer: () => "127.0.0.1:1",
+    write: (message: Uint8Array) => (written += message.length, true),
+    end: () => assert.fail("it was told whole"),
+  });
+  const failed = once(call, "error");
+  (history as (stream: unknown) => void)(call);
+  const [{ code }] = await failed;
+  assert.equal(code, status.RESOURCE_EXHAUSTED);
+  assert.ok(written > 1 << 20 && written < 3 << 20, `${written} bytes`);
 });

@@ -2,7 +2,8 @@
 import type { Context } from "hono";
 import { Quota } from "../app/quota.ts";
 import { invalid, isRefusal, type Refusal } from "../domain/refusal.ts";
-import { holding, placeIn, refuseUnknownQuery, type Routes } from "./http_common.ts";
+import { placeIn, refuseUnknownQuery, type Routes } from "./http_common.ts";
+import { holding } from "./http_long.ts";
 import type { Ports } from "./ports.ts";
 
 /** Copies that one address may be reading at once: each takes its room on the disk until it is read. */

@@ -82,25 +82,3 @@ export function refuseConditions(context: Context): Refusal | undefined {
   if (headers.length === 0) return undefined;
   return invalid(headers.map((field) => ({ field, description: "expected for one instance, service or alias only" })));
 }
-
-/** A stream whose reader has `place` until it ends. */
-export function holding(place: Disposable, body: ReadableStream<Uint8Array>): ReadableStream<Uint8Array> {
-  const reader = body.getReader();
-  return new ReadableStream<Uint8Array>({
-    async pull(controller) {
-      try {
-        const { done, value } = await reader.read();
-        if (!done) return controller.enqueue(value);
-        place[Symbol.dispose]();
-        controller.close();
-      } catch (error) {
-        place[Symbol.dispose]();
-        throw error;
-      }
-    },
-    async cancel(reason) {
-      place[Symbol.dispose]();
-      await reader.cancel(reason);
-    },
-  }, { highWaterMark: 0 });
-}

@@ -9,7 +9,6 @@ import { formatPosition, parseWhole } from "./decode.ts";
 import { followersResponse, historyQuery, historyResponse, waitOf, waitResponse } from "./fleet.ts";
 import { arrival, forget } from "./grpc_fleet.ts";
 import {
-  holding,
   jsonResponse,
   placeIn,
   refuseConditions,
@@ -17,6 +16,7 @@ import {
   type Routes,
   writeOptions,
 } from "./http_common.ts";
+import { holding, longJson, sliced } from "./http_long.ts";
 import type { HistoryQuery } from "../app/history.ts";
 import type { Ports } from "./ports.ts";
 import { Violations } from "./violations.ts";
@@ -31,12 +31,13 @@ export function fleetRoutes(ports: Ports, stopping: AbortSignal): Routes {
   };
 }
 
-function followers({ reading, fleet }: Ports, context: Context): Response | Refusal {
+function followers({ reading, fleet, requests }: Ports, context: Context): Response | Refusal {
   const realm = parseRealm(context.req.param("realm") ?? "");
   if (realm instanceof Invalid) return invalid([{ field: "realm", description: realm.problem }]);
   const position = reading.position();
   const response = json(pb.ListFollowersResponseSchema, followersResponse(position, fleet.list(realm)));
-  return refuseUnknownQuery(context, []) ?? jsonResponse(response, { "portolan-position": formatPosition(position) });
+  const headers = { "portolan-position": formatPosition(position) };
+  return refuseUnknownQuery(context, []) ?? longJson(requests, context, sliced(response), headers);
 }
 
 async function forgetOne(ports: Ports, context: Context): Promise<Response | Refusal> {

@@ -10,13 +10,11 @@ import type { Scope, Update } from "../domain/update.ts";
 import { aliasJson, instanceJson, positionJson, serviceJson } from "./encode.ts";
 import { eventStream } from "./events.ts";
 import { Violations } from "./violations.ts";
-import { etag, holding, jsonResponse, placeIn, refuseUnknownQuery, type Routes } from "./http_common.ts";
+import { etag, placeIn, refuseUnknownQuery, type Routes } from "./http_common.ts";
+import { longJson, PIECE, sliced } from "./http_long.ts";
 import type { Quota } from "../app/quota.ts";
 import type { Ports } from "./ports.ts";
 import { formatPosition, parsePosition, parseRevisionText } from "./decode.ts";
-
-/** A longer list is sent as its reader takes it, piece by piece, in characters: nobody holds all of it in memory. */
-const PIECE = 1 << 16;
 
 export function readRoutes({ reading, requests, watches }: Ports, stopping: AbortSignal): Routes {
   const read = (context: Context) => readScope(reading, context, stopping);
@@ -25,22 +23,16 @@ export function readRoutes({ reading, requests, watches }: Ports, stopping: Abor
     const update = await read(context);
     if (isRefusal(update)) return update;
     const headers = { "portolan-position": formatPosition(update.position) };
-    const pieces = listJson(update);
-    const first = pieces.next().value ?? "";
-    if (first.length < PIECE) return jsonResponse(first, headers);
-    const place = placeIn(requests, context);
-    if (isRefusal(place)) return place;
-    const body = holding(place, ReadableStream.from(utf8(first, pieces)));
-    return new Response(body, { headers: { "content-type": "application/json", ...headers } });
+    return longJson(requests, context, listJson(update), headers);
   };
   return {
     [`${realm}/map`]: { GET: list },
     [`${realm}/services`]: { GET: list },
-    [`${realm}/services/:service`]: { GET: (context) => one(read, context, serviceIn) },
+    [`${realm}/services/:service`]: { GET: (context) => one(read, requests, context, serviceIn) },
     [`${realm}/services/:service/instances/:id`]: {
-      GET: (context) => one(read, context, instanceIn(context)),
+      GET: (context) => one(read, requests, context, instanceIn(context)),
     },
-    [`${realm}/services/:service/aliases/:alias`]: { GET: (context) => one(read, context, aliasIn(context)) },
+    [`${realm}/services/:service/aliases/:alias`]: { GET: (context) => one(read, requests, context, aliasIn(context)) },
     [`${realm}/watch`]: { GET: (context) => watch(reading, watches, context, stopping) },
   };
 }
@@ -54,12 +46,6 @@ function* listJson({ position, set }: Update): Generator<string, undefined> {
     piece = "";
   }
   yield `${piece}]}`;
-}
-
-function* utf8(first: string, others: Iterable<string>): Generator<Uint8Array> {
-  const encoder = new TextEncoder();
-  yield encoder.encode(first);
-  for (const piece of others) yield encoder.encode(piece);
 }
 
 /** What the path names, at a revision that is not before `?minRevision=`. */
@@ -101,7 +87,12 @@ type Read = (context: Context) => ReturnType<typeof readScope>;
 /** One resource as JSON, with the revision that last changed it. */
 type Found = { readonly json: string; readonly modified: bigint; readonly whole: boolean } | undefined;
 
-async function one(read: Read, context: Context, find: (service: Service) => Found): Promise<Response | Refusal> {
+async function one(
+  read: Read,
+  requests: Quota,
+  context: Context,
+  find: (service: Service) => Found,
+): Promise<Response | Refusal> {
   const update = await read(context);
   if (isRefusal(update)) return update;
   const found = update.set[0] && find(update.set[0]);
@@ -110,7 +101,9 @@ async function one(read: Read, context: Context, find: (service: Service) => Fou
   // A service's ETag is that of its own fields: instances may have changed meanwhile.
   const known = found.whole && isKnown(tag, context.req.header("if-none-match") ?? "");
   const headers = { "portolan-position": formatPosition(update.position), etag: tag };
-  return known ? new Response(null, { status: 304, headers }) : jsonResponse(found.json, headers);
+  return known
+    ? new Response(null, { status: 304, headers })
+    : longJson(requests, context, sliced(found.json), headers);
 }
 
 /** Whether `If-None-Match` names the tag; what passed through a proxy may be weak by then (RFC 9110 §13.1.2). */

@@ -2,7 +2,7 @@
  * Memory for what is on its way to the clients of one address. The runtime takes whatever is written, whether or not the
  * other end reads it: so that many who do not read cannot take all memory, large updates wait for room.
  */
-import { type Refusal, refuse } from "../domain/refusal.ts";
+import { isRefusal, type Refusal, refuse } from "../domain/refusal.ts";
 
 /** What is smaller needs no room, in bytes: who holds the map already is told of changes, whoever else does not read. */
 const SMALL = 1 << 16;
@@ -51,6 +51,16 @@ export class Room {
         if (address.used === 0 && address.waiting.size === 0) this.#addresses.delete(who);
       },
     };
+  }
+
+  /** The same until `signal` aborts; why not, if not. */
+  async hold(who: string, bytes: number, signal: AbortSignal): Promise<Refusal | undefined> {
+    const place = await this.take(who, bytes, signal);
+    if (isRefusal(place)) return place;
+    const leave = () => place[Symbol.dispose]();
+    signal.addEventListener("abort", leave, { once: true });
+    if (signal.aborted) leave();
+    return undefined;
   }
 
   #fits({ used }: Address, bytes: number): boolean {

@@ -66,3 +66,13 @@ Deno.test("Room refuses who waits for too long, or goes, and the next one gets i
   assert.ok(!isRefusal(await staying));
   first[Symbol.dispose]();
 });
+
+Deno.test("Room is held until a signal aborts, also one that has", async () => {
+  const room = new Room(300 * KIB, 5);
+  const over = new AbortController();
+  assert.equal(await room.hold("a", 300 * KIB, over.signal), undefined);
+  assert.equal((await room.hold("a", 300 * KIB, never))?.code, "too_many");
+  over.abort();
+  assert.equal(await room.hold("a", 300 * KIB, over.signal), undefined);
+  await taken(room, "a", 300 * KIB);
+});

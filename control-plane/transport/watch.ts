@@ -34,7 +34,8 @@ const SUBSCRIBE_MS = 10_000;
 const MOST_UNHEARD = 64;
 /** Of what a follower says of itself, and of what it cannot use. */
 const MAX_PROGRAM_BYTES = 256;
-const MAX_REFUSED_CHARACTERS = 1_024;
+const MOST_REFUSED = 32;
+const MAX_REASON_CHARACTERS = 512;
 
 export class WatchSession implements Standing {
   readonly #ended = new AbortController();
@@ -204,14 +205,14 @@ function followerOf(follower: Subscribe["follower"]): Follower | Refusal {
   return { id, kind: KINDS[kind as keyof typeof KINDS] ?? "tool", program, zone };
 }
 
-/** What a follower cannot use, each reason cut to a length that can be shown. */
+/** What a follower cannot use; cut to what can be shown, also of thousands of followers. */
 function refusedOf(refused: Applied["refused"]): readonly Unusable[] | Refusal {
   const fields = new Violations();
   const unusable = refused.map(({ service, reason }, i) => ({
     service: fields.take(`refused[${i}].service`, parseServiceName(service)),
-    reason: reason.slice(0, MAX_REFUSED_CHARACTERS),
+    reason: reason.slice(0, MAX_REASON_CHARACTERS),
   }));
-  return fields.refusal() ?? unusable;
+  return fields.refusal() ?? unusable.slice(0, MOST_REFUSED);
 }
 
 function wrong(field: string, description: string): Refusal {

@@ -108,7 +108,7 @@ Deno.test("what followers say of themselves is listed, also over HTTP", async ()
     true,
   ]);
   assert.deepEqual([follower?.received, follower?.applied], [part.position, part.position]);
-  assert.deepEqual(follower?.refused.map(({ service, reason }) => [service, reason.length]), [["a", 1_024]]);
+  assert.deepEqual(follower?.refused.map(({ service, reason }) => [service, reason.length]), [["a", 512]]);
   const { json } = await plane.http("GET", "/followers");
   assert.equal(json.followers[0].received.revision, String(part.position?.revision));
   assert.deepEqual([json.followers[0].follower.kind, json.followers[0].follower.program], ["SDK", "test/1"]);
