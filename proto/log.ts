@@ -25,7 +25,10 @@ export const SILENT: Log = { info() {}, warn() {}, error() {} };
 function toLine(own: Fields, fields: Fields): string {
   let text;
   try {
-    text = JSON.stringify({ ...own, ...fields, ...own }, plain);
+    const line: Record<string, unknown> = { ...own, ...fields, ...own };
+    // Asking about each value costs more than all else here, and nearly all are texts and revisions.
+    for (const name in fields) if (typeof line[name] === "bigint") line[name] = plain(name, line[name]);
+    text = Object.values(fields).some(isObject) ? JSON.stringify(line, plain) : JSON.stringify(line);
   } catch (error) {
     text = JSON.stringify({ ...own, unwritable: String(error) });
   }
@@ -39,6 +42,10 @@ function plain(_key: string, value: unknown): unknown {
   if (typeof value === "bigint") return value.toString();
   if (value instanceof Error) return value.message;
   return value;
+}
+
+function isObject(value: unknown): boolean {
+  return typeof value === "object" && value !== null;
 }
 
 const utf8 = new TextEncoder();

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { status } from "@grpc/grpc-js";
 import { Follower_Kind } from "../proto/gen/portolan/v1/discovery_pb.ts";
-import type { Fields, Log } from "../proto/log.ts";
+import { type Fields, type Log, SILENT } from "../proto/log.ts";
 import { type Ports, REAL } from "./backoff.ts";
 import { follow, type Following, type FollowOptions } from "./follow.ts";
 import { serveFake } from "./testing/control_plane.ts";
@@ -137,10 +137,13 @@ Deno.test("follow() goes to the next address, through codes that the connection 
   const gone = await serveFake({});
   await gone[Symbol.asyncDispose]();
   await using good = await serveFake(open);
-  await using follower = following([bad.address, gone.address, bad.address, good.address]);
+  const reasons: unknown[] = [];
+  const log: Log = { ...SILENT, warn: (_, fields) => reasons.push(fields?.["reason"]) };
+  await using follower = following([bad.address, gone.address, bad.address, good.address], { log });
   const session = await open.next();
   session.send((await hear(session, "subscribe")).subscription, { ...at(1n, 1n), complete: true });
   assert.equal((await next(follower[Symbol.asyncIterator]())).position.revision, 1n);
+  assert.equal(reasons[1], `connect ECONNREFUSED ${gone.address}`);
 });
 
 Deno.test("follow() throws out of the iterator what another try would not change", async () => {

@@ -4,6 +4,7 @@ import type { RegisterResponse } from "../proto/gen/portolan/v1/registry_pb.ts";
 import type { Log } from "../proto/log.ts";
 import { type Ports, reconnectDelay } from "./backoff.ts";
 import { ControlPlanes } from "./persist.ts";
+import { reasonOf } from "./reason.ts";
 import { type Beats, openBeats } from "./renew.ts";
 
 /** An instance that a lease holds, or shall hold. */
@@ -13,8 +14,8 @@ export interface Tenant {
   readonly id: string;
   /** What is observed of it; `undefined`: nothing was so far. */
   readonly status: Instance_Status | undefined;
-  /** The lease that held it is over. */
-  again(): void;
+  /** Registers it again: the lease that held it is over, or it may be gone though lease `doubted` stands. */
+  again(doubted?: string): void;
 }
 
 export interface LeaseOptions {
@@ -23,6 +24,10 @@ export interface LeaseOptions {
   readonly ttlMs: number;
   readonly log: Log;
 }
+
+/** An instance is on the map, held by this lease. */
+export type Holding = Pick<RegisterResponse, "revision" | "leaseId">;
+type Attempt = (leaseId: string) => Promise<Holding>;
 
 const BEATS_PER_TTL = 3;
 /** What holds a tenant while no lease does. */
@@ -51,6 +56,8 @@ export class Lease {
   #stoodAt = 0;
   /** A beat was good for it. */
   #proven = false;
+  /** Beats in a row that were not answered. */
+  #failures = 0;
   #beating: Promise<void> | undefined;
 
   /** The lease that `tenant` shares with others; it stays a tenant until it leaves. */
@@ -77,11 +84,7 @@ export class Lease {
   }
 
   /** One try to register under the lease: with its id, or with none to open one. While another try opens it, this waits. */
-  async register(
-    tenant: Tenant,
-    attempt: (leaseId: string) => Promise<RegisterResponse>,
-    signal: AbortSignal,
-  ): Promise<RegisterResponse> {
+  async register(tenant: Tenant, attempt: Attempt, signal: AbortSignal): Promise<Holding> {
     for (;;) {
       while (this.#opening) await either(this.#opening, signal);
       const leaseId = this.#id;
@@ -91,6 +94,7 @@ export class Lease {
         // It may be over since.
         if (held !== this.#id) continue;
         this.#tenants.set(tenant, held);
+        this.#told.delete(tenant);
         return response;
       } catch (error) {
         if (leaseId === NONE || (error as Partial<ServiceError>).code !== code.NOT_FOUND) throw error;
@@ -114,7 +118,7 @@ export class Lease {
     return this.#ports.now() - this.#stoodAt < this.#ttlMs;
   }
 
-  async #open(tenant: Tenant, attempt: (leaseId: string) => Promise<RegisterResponse>): Promise<RegisterResponse> {
+  async #open(tenant: Tenant, attempt: Attempt): Promise<Holding> {
     const opening = Promise.withResolvers<void>();
     this.#opening = opening.promise;
     try {
@@ -153,23 +157,23 @@ export class Lease {
 
   async #beat(): Promise<void> {
     const { sleep, random } = this.#ports;
-    for (let failures = 0; !this.#stop.signal.aborted;) {
+    while (!this.#stop.signal.aborted) {
       const { address, at } = this.controlPlanes.current;
       try {
         using beats = openBeats(address);
-        await this.#beatOver(beats, () => failures = 0);
+        await this.#beatOver(beats);
       } catch (error) {
         if (this.#stop.signal.aborted) return;
-        const reason = (error as Partial<ServiceError>).details || error;
+        const reason = reasonOf(error);
         this.#log.warn("A beat of the lease was not answered", { controlPlane: address, reason });
         this.controlPlanes.failed(at);
-        await sleep(Math.min(reconnectDelay(++failures, random), this.#periodMs), this.#stop.signal);
+        await sleep(Math.min(reconnectDelay(++this.#failures, random), this.#periodMs), this.#stop.signal);
       }
     }
   }
 
   /** Beats over one stream, until it fails. */
-  async #beatOver(beats: Beats, onAnswer: () => void): Promise<void> {
+  async #beatOver(beats: Beats): Promise<void> {
     const { now, sleep } = this.#ports;
     // What was said over another one may not have arrived.
     this.#told.clear();
@@ -178,7 +182,7 @@ export class Lease {
       if (this.#stop.signal.aborted) return;
       const [leaseId, sentAt] = [this.#id, now()];
       await this.#beatOnce(beats, leaseId, sentAt);
-      onAnswer();
+      this.#failures = 0;
       // Another one waits for its first beat, or to be opened.
       if (leaseId === this.#id) await sleep(Math.max(0, sentAt + this.#periodMs - now()), this.#stop.signal);
     }
@@ -195,9 +199,19 @@ export class Lease {
     const alive = await this.#inTime(beats.beat({ leaseId, statuses: changed.map(({ said }) => said) }));
     if (leaseId !== this.#id) return;
     if (!alive) return this.#lose(leaseId);
+    for (const { tenant, said } of changed) this.#told.set(tenant, said.status);
+    const silentMs = Math.round(this.#ports.now() - this.#stoodAt);
     this.#stoodAt = sentAt;
     this.#proven = true;
-    for (const { tenant, said } of changed) this.#told.set(tenant, said.status);
+    if (this.#failures > 0 || silentMs >= this.#ttlMs) this.#log.info("The lease is renewed again", { silentMs });
+    if (silentMs >= this.#ttlMs) this.#doubt(leaseId);
+  }
+
+  /** Some of what it held may have been let go meanwhile, while it stood for others. */
+  #doubt(leaseId: string): void {
+    const doubtful = [...this.#tenants].filter(([, held]) => held === leaseId).map(([tenant]) => tenant);
+    for (const tenant of doubtful) this.#tenants.set(tenant, NONE);
+    for (const tenant of doubtful) tenant.again(leaseId);
   }
 
   async #inTime<T>(answer: Promise<T>): Promise<T> {

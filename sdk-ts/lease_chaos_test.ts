@@ -62,6 +62,9 @@ class Registry {
     let answer = this.#operations.get(operation);
     if (!answer) {
       if (leaseId !== "" && !this.stands(leaseId)) return { code: status.NOT_FOUND, details: "no such lease" };
+      if (options?.expectedRevision === 0n && this.instances.has(id)) {
+        return { code: status.FAILED_PRECONDITION, details: "it exists" };
+      }
       answer = { revision: 1n, leaseId: leaseId || `l${++this.#leases}` };
       this.#operations.set(operation, answer);
       this.instances.set(id, answer.leaseId);

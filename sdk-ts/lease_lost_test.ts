@@ -4,13 +4,11 @@ import type { RegisterRequest } from "../proto/gen/portolan/v1/registry_pb.ts";
 import type { Fields, Log } from "../proto/log.ts";
 import { register } from "./register.ts";
 import { TestClock } from "./testing/clock.ts";
-import { beat, BEAT_MS, hear, options, Plane, said, untilNext } from "./testing/plane.ts";
+import { beat, BEAT_MS, hear, options, Plane, said, TTL_MS, untilNext } from "./testing/plane.ts";
 
 Deno.test("a lease that is over is opened anew: all register again, as who they were, in writes of their own", async () => {
   const clock = new TestClock();
-  const lines: string[] = [];
-  const line = (message: string, fields?: Fields) => lines.push(`${message} ${fields?.["instance"] ?? ""}`.trim());
-  const log: Log = { info: line, warn: line, error: line };
+  const { log, lines } = listened("instance");
   await using plane = await Plane.serve();
   await using one = await register(options([plane], "i1", { log }), clock);
   await using two = await register(options([plane], "i2"), clock);
@@ -164,6 +162,116 @@ Deno.test("one that is refused does not keep the others from opening a lease", a
   await assert.rejects(refused, /given up/);
   assert.equal((await beat(await plane.stream(), clock)).leaseId, "l1", "the lease ended with who never joined it");
 });
+
+Deno.test("after a ttl of silence all register again where they are gone, and say what they observe", async () => {
+  const clock = new TestClock();
+  const { log, lines } = listened("instance", "silentMs");
+  const there = new Set<string>();
+  const registered: string[] = [];
+  await using plane = await Plane.serve({
+    register: ({ id, leaseId, options }: RegisterRequest) => {
+      const expected = options?.expectedRevision;
+      registered.push(`${id} ${leaseId}${expected === undefined ? "" : ` if at ${expected}`}`);
+      if (expected === 0n && there.has(id)) return { code: status.FAILED_PRECONDITION, details: "it exists" };
+      there.add(id);
+      return { revision: BigInt(registered.length), leaseId: leaseId || plane.open() };
+    },
+  });
+  await using one = await register(options([plane], "i1", { log }), clock);
+  await using two = await register(options([plane], "i2", { log }), clock);
+  const stream = await plane.stream();
+  await beat(stream, clock);
+  one.report("passing");
+  two.report("failing");
+  for (const pauseMs of [0, TTL_MS - BEAT_MS - 2]) {
+    const pause = await untilNext(clock);
+    clock.pass(pauseMs);
+    pause.end();
+    await beat(stream, clock);
+  }
+  assert.equal(registered.length, 2, "a ttl has not passed");
+  assert.deepEqual(lines, []);
+
+  const pause = await untilNext(clock);
+  clock.pass(TTL_MS);
+  there.delete("i2");
+  pause.end();
+  await beat(stream, clock);
+  while (!one.alive || !two.alive) await turn();
+  assert.deepEqual(registered.slice(2).sort(), ["i1 l1 if at 0", "i2 l1 if at 0"]);
+  assert.deepEqual(lines, [`The lease is renewed again ${BEAT_MS + TTL_MS + 1}`, "Registered again identity/i2"]);
+  assert.deepEqual([one.revision, [3n, 4n].includes(two.revision)], [1n, true]);
+  (await untilNext(clock)).end();
+  assert.deepEqual(said(await beat(stream, clock)), ["i1 PASSING", "i2 FAILING"]);
+  (await untilNext(clock)).end();
+  assert.deepEqual([said(await beat(stream, clock)), registered.length, lines.length], [[], 4, 2]);
+});
+
+Deno.test("who is doubted, and finds the lease to be over, opens another one, whatever is there of the old one", async () => {
+  const clock = new TestClock();
+  let over = false;
+  const registered: string[] = [];
+  await using plane = await Plane.serve({
+    register: ({ leaseId, options }: RegisterRequest) => {
+      registered.push(`${leaseId} ${options?.expectedRevision ?? "-"}`);
+      if (over && leaseId === "l1") return { code: status.NOT_FOUND, details: "it ends" };
+      if (options?.expectedRevision === 0n) return { code: status.FAILED_PRECONDITION, details: "it exists" };
+      return { revision: 1n, leaseId: leaseId || plane.open() };
+    },
+  });
+  await using one = await register(options([plane], "i1"), clock);
+  const stream = await plane.stream();
+  await beat(stream, clock);
+  const pause = await untilNext(clock);
+  clock.pass(TTL_MS);
+  over = true;
+  pause.end();
+  await beat(stream, clock);
+  while (!one.alive) await turn();
+  assert.deepEqual(registered, [" -", "l1 0", " -"]);
+  (await untilNext(clock)).end();
+  assert.equal((await beat(stream, clock)).leaseId, "l2");
+});
+
+Deno.test("the first good beat after others that failed is logged, once, and why those failed in few words", async () => {
+  const clock = new TestClock();
+  const { log, lines } = listened("reason", "silentMs");
+  const gone = await Plane.serve();
+  await gone[Symbol.asyncDispose]();
+  await using plane = await Plane.serve();
+  const refused = `connect ECONNREFUSED ${gone.address}`;
+  const registering = register(options([gone, plane], "i1", { log }), clock);
+  (await clock.nap(50)).end();
+  await using registration = await registering;
+  const stream = await plane.stream();
+  await beat(stream, clock);
+  (await untilNext(clock)).end();
+  await hear(stream);
+  stream.close(status.UNAVAILABLE, "going away");
+  for (const ms of [50, 100]) (await clock.nap(ms)).end();
+  const next = await plane.stream();
+  await beat(next, clock);
+  (await untilNext(clock)).end();
+  await beat(next, clock);
+  (await untilNext(clock)).end();
+  await hear(next);
+  assert.deepEqual(lines, [
+    `Cannot register "identity/i1" yet ${refused}`,
+    "A beat of the lease was not answered going away",
+    `A beat of the lease was not answered ${refused}`,
+    `The lease is renewed again ${BEAT_MS + 50 + 100 + 1}`,
+  ]);
+  assert.deepEqual([registration.alive, plane.registered.length], [true, 1]);
+});
+
+/** Lines of a log, each with those of the named fields that it has. */
+function listened(...names: readonly string[]) {
+  const lines: string[] = [];
+  const line = (message: string, fields: Fields = {}) =>
+    lines.push([message, ...names.flatMap((name) => name in fields ? [`${fields[name]}`] : [])].join(" "));
+  const log: Log = { info: line, warn: line, error: line };
+  return { log, lines };
+}
 
 function turn(): Promise<void> {
   return new Promise((done) => setTimeout(done, 1));

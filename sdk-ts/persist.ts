@@ -3,6 +3,7 @@ import { RegistryService } from "../proto/gen/portolan/v1/registry_pb.ts";
 import { type Client, createClient } from "../proto/grpc.ts";
 import type { Log } from "../proto/log.ts";
 import { FINAL_CODES, type Ports, reconnectDelay } from "./backoff.ts";
+import { reasonOf } from "./reason.ts";
 
 /** Control planes that are tried in turn. What one call learns of them, the next one knows. */
 export class ControlPlanes {
@@ -59,7 +60,7 @@ export async function persist<T>(write: Write<T>, { random, sleep }: Ports): Pro
       if (signal.aborted) throw new Error(`Cannot ${what}: given up before a control plane answered`, { cause: error });
       if (code === undefined) throw error;
       if (FINAL_CODES.has(code) && !despiteRefusals) throw new Error(`Cannot ${what}: ${details}`, { cause: error });
-      log.warn(`Cannot ${what} yet`, { controlPlane: address, reason: details });
+      log.warn(`Cannot ${what} yet`, { controlPlane: address, reason: reasonOf(error) });
       controlPlanes.failed(at);
     } finally {
       client.close();

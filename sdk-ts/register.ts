@@ -5,7 +5,7 @@ import { Instance_Status } from "../proto/gen/portolan/v1/cluster_map_pb.ts";
 import type { RegisterRequestSchema } from "../proto/gen/portolan/v1/registry_pb.ts";
 import { type Log, SILENT } from "../proto/log.ts";
 import { type Ports, REAL } from "./backoff.ts";
-import { Lease, type Tenant } from "./lease.ts";
+import { type Holding, Lease, type Tenant } from "./lease.ts";
 import { ControlPlanes, persist, type Write } from "./persist.ts";
 
 export interface RegisterOptions {
@@ -113,18 +113,20 @@ class Registered implements Registration, Tenant {
     }
   }
 
-  again(): void {
-    if (!this.#leaving.signal.aborted) this.#returning = this.#return();
+  again(doubted?: string): void {
+    if (!this.#leaving.signal.aborted) this.#returning = this.#return(doubted);
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.#left ??= this.#leave();
   }
 
-  async #return(): Promise<void> {
+  async #return(doubted?: string): Promise<void> {
+    const { revision: before } = this;
     try {
-      await this.#register(this.#leaving.signal, { despiteRefusals: true });
-      this.#log.info("Registered again", { realm: this.realm, instance: this.#name, revision: this.revision });
+      await this.#register(this.#leaving.signal, { despiteRefusals: true, ...(doubted && { doubted }) });
+      const { realm, revision } = this;
+      if (revision !== before) this.#log.info("Registered again", { realm, instance: this.#name, revision });
     } catch (error) {
       if (!this.#leaving.signal.aborted) this.#log.error("Cannot register again", { reason: error });
     }
@@ -143,31 +145,43 @@ class Registered implements Registration, Tenant {
     });
   }
 
-  async #register(signal: AbortSignal, how: Pick<Write<unknown>, "despiteRefusals"> = {}): Promise<void> {
+  async #register(signal: AbortSignal, { despiteRefusals = false, doubted }: Return = {}): Promise<void> {
     const requests = new Map<string, MessageInitShape<typeof RegisterRequestSchema>>();
     // A write under another lease is another write: as a repeat of the first it would be answered with that one's lease.
     const requestOf = (leaseId: string) => {
-      const request = requests.get(leaseId) ?? this.#request(leaseId);
+      const request = requests.get(leaseId) ?? this.#request(leaseId, leaseId === doubted);
       requests.set(leaseId, request);
       return request;
     };
     const { revision } = await this.#persist({
-      ...how,
+      despiteRefusals,
       what: `register "${this.#name}"`,
       signal,
       attempt: (client, call) => {
-        const attempt = (leaseId: string) =>
-          client.register(requestOf(leaseId), call).finally(() => this.#cutShort = signal.aborted);
+        const attempt = async (leaseId: string): Promise<Holding> => {
+          try {
+            return await client.register(requestOf(leaseId), call);
+          } catch (error) {
+            const { code: why } = error as Partial<ServiceError>;
+            // What was doubted is there.
+            if (leaseId === doubted && why === code.FAILED_PRECONDITION) return { revision: this.revision, leaseId };
+            throw error;
+          } finally {
+            this.#cutShort = signal.aborted;
+          }
+        };
         return this.#lease ? this.#lease.register(this, attempt, signal) : attempt("");
       },
     });
     this.revision = revision;
   }
 
-  #request(leaseId: string): MessageInitShape<typeof RegisterRequestSchema> {
+  #request(leaseId: string, doubted: boolean): MessageInitShape<typeof RegisterRequestSchema> {
     const { realm, service, id, instance } = this.#options;
     const spec = { ...instance, metadata: { ...instance.metadata } };
-    return { realm, service, id, instance: spec, leaseId, options: this.#writeOptions() };
+    // To register what is there would undo what others have done to it: it would drain no more.
+    const options = { ...this.#writeOptions(), ...(doubted && { expectedRevision: 0n }) };
+    return { realm, service, id, instance: spec, leaseId, options };
   }
 
   #writeOptions() {
@@ -177,6 +191,12 @@ class Registered implements Registration, Tenant {
   #persist<T>(write: Omit<Write<T>, "controlPlanes" | "log">): Promise<T> {
     return persist({ ...write, controlPlanes: this.#controlPlanes, log: this.#log }, this.#ports);
   }
+}
+
+interface Return {
+  readonly despiteRefusals?: boolean;
+  /** The lease that may hold it all the same. */
+  readonly doubted?: string;
 }
 
 const STATUSES: Readonly<Record<ObservedStatus, Instance_Status>> = {

@@ -9,6 +9,7 @@ import {
 } from "../proto/gen/portolan/v1/discovery_pb.ts";
 import { createClient, type Duplex } from "../proto/grpc.ts";
 import { fold, type Held, type HeldAt } from "./fold.ts";
+import { reasonOf } from "./reason.ts";
 
 /** What a follower can say of its routing. */
 export interface AppliedReport {
@@ -139,5 +140,5 @@ class OpenWatch implements Watch {
 // Servers that are stopped by force leave a CANCELLED behind, which nobody here asked for.
 function endOf(error: ServiceError): End {
   const code = error.code === status.CANCELLED ? status.UNAVAILABLE : error.code;
-  return { code, reason: error.details || error.message, error };
+  return { code, reason: reasonOf(error), error };
 }

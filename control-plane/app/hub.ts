@@ -3,19 +3,14 @@ import { apply, type Change } from "../domain/change.ts";
 import type { ClusterMap, Position } from "../domain/cluster_map.ts";
 import type { Realm, Revision, ServiceName } from "../domain/names.ts";
 import type { Scope } from "../domain/update.ts";
-import { type Batch, Lost, type Store } from "../store/store.ts";
-import type { Log } from "../../proto/log.ts";
+import { type Batch, Lost } from "../store/store.ts";
 import { sleep } from "../../proto/sleep.ts";
 import { changeOf } from "./store_keys.ts";
-import { load } from "./load.ts";
+import { load, type LoadOptions } from "./load.ts";
 import { SharedUpdates } from "./shared_updates.ts";
 import { type Follow, Watcher } from "./watcher.ts";
 
-export interface HubOptions {
-  readonly store: Store;
-  readonly log: Log;
-  /** Wall clock in ms: the epoch of a store that nobody has used. */
-  readonly now: () => number;
+export interface HubOptions extends LoadOptions {
   /** Is told of every map before anybody else. */
   readonly observer?: MapObserver;
   /** An idle watch hears at least this often how far the map is complete, in ms. */
@@ -32,7 +27,7 @@ export interface MapObserver {
 
 /** Opens the map of a store: answers when it is complete. */
 export async function openHub(options: HubOptions): Promise<Hub> {
-  const hub = new Hub(options, await load(options.store, options.now));
+  const hub = new Hub(options, await load(options));
   hub.start();
   return hub;
 }
@@ -127,10 +122,10 @@ export class Hub implements AsyncDisposable {
   }
 
   async #reload(): Promise<void> {
-    const { store, now, log } = this.#options;
+    const { log } = this.#options;
     for (let delayMs = 10; !this.#ended.signal.aborted; delayMs = Math.min(2 * delayMs, 2_000)) {
       try {
-        this.#map = await load(store, now);
+        this.#map = await load(this.#options);
         this.#options.observer?.reset(this.#map);
         this.#lost = false;
         for (const watcher of this.#all()) watcher.begin();

@@ -1,31 +1,41 @@
 /** Reads the whole map from a store, at start and whenever its log was lost. */
 import { apply } from "../domain/change.ts";
 import { type ClusterMap, emptyMap } from "../domain/cluster_map.ts";
-import { type Epoch, NO_REVISION } from "../domain/names.ts";
 import type { Entry, Snapshot, Store } from "../store/store.ts";
-import { changeOf, EPOCH_KEY, MAP_PREFIX, writesOf } from "./store_keys.ts";
+import type { Log } from "../../proto/log.ts";
+import { beginEpoch, NO_EPOCH } from "./epoch.ts";
+import { changeOf, EPOCH_KEY, MAP_PREFIX } from "./store_keys.ts";
 
-/** The map as the store has it. A store that nobody has used begins its first epoch at `now`, wall clock in ms. */
-export async function load(store: Store, now: () => number): Promise<ClusterMap> {
+export interface LoadOptions {
+  readonly store: Store;
+  readonly log: Log;
+  /** Wall clock in ms: the epoch of a store that nobody has used, or that was put back. */
+  readonly now: () => number;
+}
+
+/** The map as the store has it. A store that nobody has used begins its first epoch, one that was put back another one. */
+export async function load({ store, log, now }: LoadOptions): Promise<ClusterMap> {
   for (;;) {
+    const { restored } = store;
     const snapshot = await store.read(MAP_PREFIX);
-    if (snapshot.entries.some(({ key }) => key === EPOCH_KEY)) return replay(snapshot);
-    const begin = epochWrites(BigInt(now()) as Epoch, now());
-    // Where another control plane was faster, its epoch is read.
-    const commit = await store.commit(begin, [{ key: EPOCH_KEY, revision: NO_REVISION }]);
-    if (commit.kind === "refused") throw new Error(`Cannot begin the store's first epoch: ${commit.reason}`);
+    if (!restored && snapshot.entries.some(({ key }) => key === EPOCH_KEY)) return replay(snapshot);
+    // Where another control plane is faster, its epoch is read.
+    const { before, epoch, commit } = await beginEpoch(store, snapshot.entries, now());
+    if ("reason" in commit) {
+      const what = restored ? `a new epoch, though ${PUT_BACK}` : "the store's first epoch";
+      throw new Error(`Cannot begin ${what}: ${commit.reason}`);
+    }
+    if (!restored || commit.kind !== "committed") continue;
+    log.warn("Began a new epoch: every follower starts again", { before, epoch, reason: PUT_BACK });
   }
 }
 
-/** What begins an epoch. */
-export function epochWrites(epoch: Epoch, time: number) {
-  return writesOf([{ kind: "begin_epoch", epoch }], { time, identity: "control-plane", operation: "begin_epoch" });
-}
+const PUT_BACK = "the store was put back from a backup";
 
 /** The map, or the part of it, that a store's entries add up to. */
 export function replay({ revision, entries }: Snapshot): ClusterMap {
   const byRevision = [...entries].sort((a, b) => Number(a.revision - b.revision));
-  let map = emptyMap(0n as Epoch);
+  let map = emptyMap(NO_EPOCH);
   for (let from = 0, to = 0; from < byRevision.length; from = to) {
     const at = (byRevision[from] as Entry).revision;
     while (byRevision[to]?.revision === at) to++;

@@ -3,7 +3,6 @@ import { findInstance, findService, type Position } from "../domain/cluster_map.
 import { type Command, type CommandOf, decide } from "../domain/command.ts";
 import type { Acceptance, Decision } from "../domain/decision.ts";
 import {
-  type Epoch,
   type HostId,
   type LeaseId,
   NO_REVISION,
@@ -17,9 +16,9 @@ import type { Commit, Store } from "../store/store.ts";
 import type { Log } from "../../proto/log.ts";
 import type { Caller } from "./caller.ts";
 import type { Clock } from "./clock.ts";
+import { beginEpoch, NO_EPOCH } from "./epoch.ts";
 import type { Hub } from "./hub.ts";
 import type { Leases } from "./leases.ts";
-import { replay } from "./load.ts";
 import { EPOCH_KEY, guardOf, type Note, operationKey, operationWrite, parseOperation, writesOf } from "./store_keys.ts";
 import type { Telemetry } from "./telemetry.ts";
 import { Turns } from "./turns.ts";
@@ -53,7 +52,6 @@ const MOST_TRIES = 4 * AT_ONCE;
 
 /** Nobody's wall clock goes wrong by more, in ms: an epoch beyond it cannot have been. */
 const MOST_AHEAD_MS = 86_400_000n;
-const NO_EPOCH = 0n as Epoch;
 
 type Outcome = Extract<Commit, { kind: "committed" }> | Exclude<Decision, Acceptance>;
 
@@ -141,21 +139,17 @@ export class Operations {
   /** Begins another epoch, higher than all before, and than `above`, which somebody says there was. */
   async beginEpoch(caller: Caller, above = NO_EPOCH): Promise<Position | Refusal> {
     const { hub, clock, store, log } = this.options;
-    const wall = BigInt(clock.wall());
-    if (above > wall + MOST_AHEAD_MS) {
+    if (above > BigInt(clock.wall()) + MOST_AHEAD_MS) {
       return refuse("invalid", `Cannot begin an epoch after ${above}: it lies in the future`);
     }
     for (;;) {
-      const stored = await store.read(EPOCH_KEY);
-      const entries = stored.entries.filter(({ key }) => key === EPOCH_KEY);
-      const { epoch } = replay({ ...stored, entries }).position;
-      const next = [wall, epoch + 1n, above + 1n].reduce((most, one) => one > most ? one : most) as Epoch;
-      const writes = writesOf([{ kind: "begin_epoch", epoch: next }], this.#note(caller, "begin_epoch"));
-      const outcome = outcomeOf(await store.commit(writes, entries));
+      const { entries } = await store.read(EPOCH_KEY);
+      const { before, epoch, commit } = await beginEpoch(store, entries, clock.wall(), above);
+      const outcome = outcomeOf(commit);
       if (outcome.kind === "refuse") return outcome;
       // Somebody else began one.
       if (outcome.kind !== "committed") continue;
-      log.warn("Began a new epoch: every follower starts again", { before: epoch, epoch: next, reason: caller.reason });
+      log.warn("Began a new epoch: every follower starts again", { before, epoch, reason: caller.reason });
       await hub.reached(outcome.revision, caller.signal);
       return hub.current().position;
     }

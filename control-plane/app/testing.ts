@@ -99,6 +99,9 @@ export function command<K extends Command["kind"]>(kind: K, service: string, fie
 /** A store of which some calls are answered by somebody else. */
 export function overlaid(store: Store, overlay: Partial<Store>): Store {
   return {
+    get restored() {
+      return overlay.restored ?? store.restored;
+    },
     read: overlay.read ?? ((...how) => store.read(...how)),
     commit: overlay.commit ?? ((...how) => store.commit(...how)),
     watch: overlay.watch ?? ((...how) => store.watch(...how)),

@@ -18,6 +18,7 @@ interface Logged {
 }
 
 class MemoryStore implements Store {
+  readonly restored = false;
   readonly #entries = new Map<string, Entry>();
   readonly #feed: Feed;
   /** All commits after `#remembered`: their revisions leave no number out. */

@@ -6,7 +6,7 @@ import type { DatabaseSync } from "node:sqlite";
 import { NO_REVISION, type Revision } from "../domain/names.ts";
 import { Feed, type FeedLimits } from "./feed.ts";
 import { SqliteBackup } from "./sqlite_backup.ts";
-import { openSqliteFile, SQLITE_FULL, sqliteCode } from "./sqlite_file.ts";
+import { isCopy, openSqliteFile, SQLITE_FULL, sqliteCode, unmarkCopy } from "./sqlite_file.ts";
 import { SqlitePast } from "./sqlite_past.ts";
 import { entryOf, sumOf } from "./sqlite_rows.ts";
 import type { Batch, Commit, Entry, Guard, Snapshot, Store, Sweep, Write } from "./store.ts";
@@ -41,6 +41,7 @@ class SqliteStore implements Store {
   readonly #backup: SqliteBackup;
   readonly #feed: Feed;
   #revision: Revision;
+  #restored: boolean;
   #queue: Pending[] = [];
   #closed: Promise<void> | undefined;
 
@@ -51,7 +52,12 @@ class SqliteStore implements Store {
     this.#past = new SqlitePast(file, () => this.#mustBeOpen());
     this.#backup = new SqliteBackup(path, file);
     this.#revision = this.#past.newest();
+    this.#restored = isCopy(file);
     this.#feed = new Feed(this.#revision, (prefix, after) => this.history(prefix, after), limits);
+  }
+
+  get restored(): boolean {
+    return this.#restored;
   }
 
   async read(prefix: string, at: Revision = this.#revision): Promise<Snapshot> {
@@ -66,8 +72,7 @@ class SqliteStore implements Store {
     const problem = writesProblem(writes);
     if (problem !== undefined) return { kind: "refused", reason: problem };
     return new Promise((answer) => {
-      // A timer of 0 would wait for milliseconds, a microtask would gather nothing.
-      if (this.#queue.push({ writes, guards, answer }) === 1) setImmediate(() => this.#next());
+      if (this.#queue.push({ writes, guards, answer }) === 1) this.#gather(0);
     });
   }
 
@@ -119,10 +124,16 @@ class SqliteStore implements Store {
     return entries;
   }
 
-  #next(): void {
-    if (this.#closed) return;
-    this.#flush();
-    if (this.#queue.length > 0) setImmediate(() => this.#next());
+  /** Who waits for the disk waits together: a group is complete once a turn of the event loop has brought nothing more. */
+  #gather(known: number): void {
+    // A timer of 0 would wait for milliseconds, a microtask would gather nothing.
+    setImmediate(() => {
+      if (this.#closed) return;
+      const { length } = this.#queue;
+      if (length > known && length > 1 && length < GROUP.writes) return this.#gather(length);
+      this.#flush();
+      if (this.#queue.length > 0) this.#gather(0);
+    });
   }
 
   /** Writes one group; answers and deliveries come after the disk has it. */
@@ -134,6 +145,7 @@ class SqliteStore implements Store {
       commit.kind === "committed" && writes ? [{ revision: commit.revision, writes }] : []
     );
     this.#revision = batches.at(-1)?.revision ?? this.#revision;
+    this.#restored &&= batches.length === 0;
     this.#feed.publish(batches);
     for (const { pending, commit } of judged) pending.answer(commit);
   }
@@ -143,6 +155,7 @@ class SqliteStore implements Store {
     try {
       this.#sql.begin.run();
       judged = this.#apply(group);
+      if (this.#restored && judged.some(({ writes }) => writes)) unmarkCopy(this.#file);
     } catch (error) {
       this.#rollBack();
       const commit: Commit = { kind: "refused", reason: this.#reason(error) };

@@ -1,7 +1,7 @@
 /** Copies the SQLite file of an open store while commits go on. */
 import { dirname } from "node:path";
 import type { DatabaseSync } from "node:sqlite";
-import { LOG_PAGES, pragma } from "./sqlite_file.ts";
+import { LOG_PAGES, markCopy, pragma } from "./sqlite_file.ts";
 
 /** How much is copied before others have their turn, in bytes: well below 1 ms, where the file is in memory. */
 const CHUNK = 256 << 10;
@@ -73,6 +73,7 @@ async function copyAll(source: Deno.FsFile, copy: Deno.FsFile): Promise<void> {
   const chunk = new Uint8Array(CHUNK);
   source.seekSync(0, Deno.SeekMode.Start);
   for (let chunks = 1, read = source.readSync(chunk); read !== null; chunks++, read = source.readSync(chunk)) {
+    if (chunks === 1) markCopy(chunk);
     for (let written = 0; written < read;) written += await copy.write(chunk.subarray(written, read));
     // Little by little: a commit would have to wait for all that the disk has not yet taken.
     if (chunks % SYNCED === 0) await copy.sync();

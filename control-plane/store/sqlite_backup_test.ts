@@ -4,7 +4,7 @@ import { openSqliteStore } from "./sqlite.ts";
 import { CannotOpenStore } from "./sqlite_file.ts";
 import type { Store } from "./store.ts";
 import { put, range, revisionOf, writeTogether } from "./suite.ts";
-import { refusalElsewhere, temporaryFolder } from "./testing/file.ts";
+import { edit, refusalElsewhere, temporaryFolder } from "./testing/file.ts";
 
 Deno.test("backup() writes a store as of one revision, with its past, while commits go on", async () => {
   await using folder = await temporaryFolder();
@@ -108,6 +108,66 @@ Deno.test("backup() of a new store is an empty one, and half of one is none", as
   }
   await Deno.truncate(copy, 4096);
   assert.throws(() => openSqliteStore(copy), CannotOpenStore);
+});
+
+Deno.test("a copy is a restored store until something was committed to it, and so is a copy of that", async () => {
+  await using folder = await temporaryFolder();
+  const [copy, second] = [`${folder.path}/copy.db`, `${folder.path}/second.db`];
+  {
+    await using store = openSqliteStore(folder.file);
+    await writeTogether(store, 10);
+    await backUp(store, copy);
+    assert.equal(store.restored, false);
+  }
+  const nothing: ((store: Store) => Promise<unknown>)[] = [
+    (store) => store.read(""),
+    (store) => store.forget(5n as Revision),
+    (store) => store.commit([{ prefix: "none/" }]),
+    (store) => store.commit([put("a", "1")], [{ key: "a", revision: 99n as Revision }]),
+    (store) => backUp(store, second),
+  ];
+  for (const work of nothing) {
+    await using store = openSqliteStore(copy);
+    await work(store);
+    assert.equal(store.restored, true, `${work}`);
+  }
+  for (const file of [copy, second]) {
+    {
+      await using store = openSqliteStore(file);
+      assert.equal(store.restored, true);
+      assert.deepEqual(
+        await Promise.all([put("a", "1"), put("b", "2")].map(async (one) => revisionOf(await store.commit([one])))),
+        [11n, 12n],
+      );
+      assert.equal(store.restored, false);
+    }
+    await using store = openSqliteStore(file);
+    assert.deepEqual([store.restored, (await store.read("")).revision], [false, 12n]);
+  }
+});
+
+Deno.test("a commit that is rolled back leaves a copy restored", async () => {
+  await using folder = await temporaryFolder();
+  const copy = `${folder.path}/copy.db`;
+  {
+    await using store = openSqliteStore(folder.file);
+    await backUp(store, copy);
+  }
+  // Fails as late as it can.
+  edit(
+    copy,
+    `CREATE TABLE one (id INTEGER PRIMARY KEY);
+    CREATE TABLE other (one INTEGER REFERENCES one (id) DEFERRABLE INITIALLY DEFERRED);
+    CREATE TRIGGER refuse AFTER INSERT ON entries WHEN new.key = 'bad' BEGIN INSERT INTO other VALUES (1); END;`,
+  );
+  for (const key of ["bad", "bad", "good"]) {
+    await using store = openSqliteStore(copy);
+    assert.equal(store.restored, true);
+    const { kind } = await store.commit([put(key, "1")]);
+    assert.deepEqual([kind, store.restored], key === "bad" ? ["unknown", true] : ["committed", false]);
+  }
+  await using store = openSqliteStore(copy);
+  assert.deepEqual([store.restored, (await store.read("")).entries.length], [false, 1]);
 });
 
 async function backUp(store: Store, path: string): Promise<void> {

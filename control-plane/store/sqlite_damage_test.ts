@@ -81,6 +81,7 @@ async function readAll(file: string): Promise<string> {
     await store.read("map/k3", 60n as Revision),
     await Array.fromAsync(store.history("", 30n as Revision)),
     store.remembered(),
+    store.restored,
   ];
   return JSON.stringify(answers, (_, value) => {
     if (typeof value === "bigint") return `${value}`;

@@ -43,6 +43,21 @@ export function pragma(file: DatabaseSync, text: string): unknown {
   return row && Object.values(row)[0];
 }
 
+/** Whether the file is a copy of a store's that nothing was committed to. */
+export function isCopy(file: DatabaseSync): boolean {
+  return pragma(file, "application_id") === COPY_ID;
+}
+
+/** Marks a copy whose first bytes these are. */
+export function markCopy(header: Uint8Array): void {
+  new DataView(header.buffer, header.byteOffset).setUint32(ID_AT, COPY_ID);
+}
+
+/** Takes that mark away, as a part of the transaction that is under way. */
+export function unmarkCopy(file: DatabaseSync): void {
+  pragma(file, `application_id = ${APPLICATION_ID}`);
+}
+
 /** How long the write-ahead log becomes before it is copied into the file, in pages of 4 KiB. */
 export const LOG_PAGES = 1_000;
 
@@ -54,6 +69,10 @@ const SQLITE_NOTADB = 26;
 
 /** Marks our files for `file(1)` and for us: "Prtl". */
 const APPLICATION_ID = 0x5072746c;
+/** Marks a copy: "Prtc". */
+const COPY_ID = 0x50727463;
+/** Where the mark is in the file, in bytes; big-endian (sqlite.org/fileformat.html). */
+const ID_AT = 68;
 const SCHEMA_VERSION = 2;
 
 // What is now: the key is the table, values are small and read in its order. TEXT compares by bytes of UTF-8.
@@ -94,7 +113,7 @@ function checkSchema(path: string, file: DatabaseSync): void {
   const tables = Number(file.prepare("SELECT count(*) AS n FROM sqlite_schema").get()?.["n"]);
   if (application === 0 && version === 0 && tables === 0) {
     file.exec(SCHEMA);
-  } else if (application !== APPLICATION_ID) {
+  } else if (application !== APPLICATION_ID && application !== COPY_ID) {
     throw new CannotOpenStore(path, `it is a database of another program: ${ELSEWHERE}`);
   } else if (version !== SCHEMA_VERSION) {
     throw new CannotOpenStore(

@@ -17,6 +17,11 @@ import type { Revision } from "../domain/names.ts";
 
 export interface Store extends AsyncDisposable {
   /**
+   * It was put back from a copy that `backup` made, and nothing was committed since: what comes next may differ from
+   * what was told before.
+   */
+  readonly restored: boolean;
+  /**
    * Everything under `prefix`, in byte order of keys, as of one revision: the newest, or `at` where that is older.
    * Throws {@link Lost}.
    */
@@ -41,8 +46,8 @@ export interface Store extends AsyncDisposable {
   /** The oldest revision that can be read; commits after it are in `history`. */
   remembered(): Revision;
   /**
-   * Writes a copy, as of one revision, that opens as a store; others go on meanwhile. Throws where there is a file.
-   * Absent: not this store's to do.
+   * Writes a copy, as of one revision, that opens as a `restored` store; others go on meanwhile. Throws where there is
+   * a file. Absent: not this store's to do.
    */
   backup?(path: string): Promise<void>;
 }

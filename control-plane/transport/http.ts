@@ -28,7 +28,7 @@ const BODY_LATE = {
 const BAD_HOST = invalid([{ field: "Host", description: "expected a host, and a port if need be" }]);
 
 /** `more` is for tests that cannot wait for so long. */
-export function serveHttp(ports: Ports, address: Address, more: Pick<Bindings, "bodyMs"> = {}): HttpServer {
+export function serveHttp(ports: Ports, address: Address, more: Pick<Bindings, "bodies"> = {}): HttpServer {
   const stopping = new AbortController();
   const app = httpApp(ports, stopping.signal);
   const listener = listen(address, ports.log, (request, { remoteAddr }) => {

@@ -5,6 +5,7 @@ import { invalid, isRefusal, type Refusal, refuse } from "../domain/refusal.ts";
 import { MAX_REQUEST_BYTES } from "./decode.ts";
 import type { Bindings } from "./http_common.ts";
 import { parseJson } from "./json.ts";
+import { Patience } from "./patience.ts";
 
 /** A body has not come whole in time. */
 export class LateBody extends Error {}
@@ -12,8 +13,13 @@ export class LateBody extends Error {}
 /** Whose room anybody may have before it comes, in bytes. */
 const SMALL = 1 << 14;
 
-/** How long a body may take, in ms, unless {@link Bindings} say otherwise. */
-const BODY_MS = 10_000;
+/** For bodies that may take so long, in ms. */
+export function bodiesWithin(ms: number): Patience {
+  return new Patience(ms, () => new LateBody());
+}
+
+/** Unless {@link Bindings} say otherwise. */
+const PATIENCE = bodiesWithin(10_000);
 
 const TOO_LARGE = refuse("too_large", `Cannot take the body: it is larger than ${MAX_REQUEST_BYTES} bytes`, [
   { field: "body", description: `expected at most ${MAX_REQUEST_BYTES} bytes` },
@@ -22,18 +28,14 @@ const CUT = invalid([{ field: "body", description: "expected all of it: the conn
 
 /** The body as a message of the contract. Throws {@link LateBody}. */
 export async function bodyAs<M extends DescMessage>(schema: M, context: Context): Promise<MessageShape<M> | Refusal> {
-  const { bodyMs = BODY_MS } = context.env as Partial<Bindings>;
-  const { promise: late, reject } = Promise.withResolvers<never>();
-  const timer = setTimeout(() => reject(new LateBody()), bodyMs);
+  const { bodies = PATIENCE } = context.env as Partial<Bindings>;
   try {
-    const bytes = await Promise.race([read(context.req.raw), late]);
+    const bytes = await bodies.wait(read(context.req.raw));
     return isRefusal(bytes) ? bytes : parseJson(schema, bytes);
   } catch (error) {
     // Its client has gone, or has said all that it will.
     if (error instanceof Deno.errors.BadResource) return CUT;
     throw error;
-  } finally {
-    clearTimeout(timer);
   }
 }
 

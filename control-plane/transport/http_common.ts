@@ -2,6 +2,7 @@
 import type { Context } from "hono";
 import type { Quota } from "../app/quota.ts";
 import { invalid, type Refusal } from "../domain/refusal.ts";
+import type { Patience } from "./patience.ts";
 import { type Failure, problem } from "./status.ts";
 
 /** What answers a method of a path: a response, or why there is none. */
@@ -19,8 +20,8 @@ export type Routes = Readonly<Record<string, Readonly<Record<string, Handler>>>>
 /** What a request comes with beside itself: the address at its other end. */
 export type Bindings = {
   readonly peer: string;
-  /** How long its body may take, in ms. */
-  readonly bodyMs?: number;
+  /** How long its body may take. */
+  readonly bodies?: Patience;
 };
 
 /** One more of something for who asks, until it is disposed. */

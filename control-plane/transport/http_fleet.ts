@@ -6,7 +6,7 @@ import { Invalid, parseRealm } from "../domain/names.ts";
 import { invalid, isRefusal, type Refusal } from "../domain/refusal.ts";
 import * as pb from "../../proto/gen/portolan/v1/fleet_pb.ts";
 import { formatPosition, parseWhole } from "./decode.ts";
-import { followersResponse, historyQuery, historyResponse, waitOf, waitResponse } from "./fleet.ts";
+import { followersResponse, historyQuery, historyResponse, type Wait, waitOf, waitResponse } from "./fleet.ts";
 import { arrival, forget } from "./grpc_fleet.ts";
 import {
   jsonResponse,
@@ -49,7 +49,7 @@ async function forgetOne(ports: Ports, context: Context): Promise<Response | Ref
   return jsonResponse(JSON.stringify({ revision }), { "portolan-revision": revision });
 }
 
-async function wait(ports: Ports, context: Context, stopping: AbortSignal): Promise<Response | Refusal> {
+function wait(ports: Ports, context: Context, stopping: AbortSignal): Response | Refusal {
   const fields = new Violations();
   const { revision = "0", timeout = "0s" } = context.req.query();
   const [, seconds, fraction = ""] = /^([0-9]{1,9})(?:\.([0-9]{1,9}))?s$/.exec(timeout) ?? [];
@@ -62,8 +62,23 @@ async function wait(ports: Ports, context: Context, stopping: AbortSignal): Prom
   const refusal = fields.refusal() ?? refuseUnknownQuery(context, ["revision", "timeout"]);
   const asked = refusal ?? waitOf(request);
   if (isRefusal(asked)) return asked;
-  const reached = await arrival(ports, asked, [stopping, context.req.raw.signal]);
-  return jsonResponse(json(pb.WaitForRevisionResponseSchema, waitResponse(reached)));
+  const place = placeIn(ports.requests, context);
+  if (isRefusal(place)) return place;
+  return new Response(holding(place, arrivalJson(ports, asked, stopping)), { headers: JSON_TYPE });
+}
+
+/** Begun before it is known: this is how the runtime says that whoever waits has gone. */
+function arrivalJson(ports: Ports, asked: Wait, stopping: AbortSignal): ReadableStream<Uint8Array> {
+  const gone = new AbortController();
+  return new ReadableStream<Uint8Array>({
+    async pull(controller) {
+      const reached = await arrival(ports, asked, [stopping, gone.signal]);
+      if (gone.signal.aborted) return;
+      controller.enqueue(new TextEncoder().encode(json(pb.WaitForRevisionResponseSchema, waitResponse(reached))));
+      controller.close();
+    },
+    cancel: () => gone.abort(),
+  }, { highWaterMark: 0 });
 }
 
 function history(ports: Ports, context: Context): Response | Refusal {
@@ -84,8 +99,10 @@ function history(ports: Ports, context: Context): Response | Refusal {
   const place = placeIn(ports.requests, context);
   if (isRefusal(place)) return place;
   const body = holding(place, ReadableStream.from(historyJson(ports, query)));
-  return new Response(body, { headers: { "content-type": "application/json" } });
+  return new Response(body, { headers: JSON_TYPE });
 }
+
+const JSON_TYPE = { "content-type": "application/json" };
 
 /** Piece by piece: there may be a lot of it. */
 async function* historyJson({ history, log }: Ports, query: HistoryQuery): AsyncGenerator<Uint8Array> {

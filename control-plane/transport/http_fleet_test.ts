@@ -77,7 +77,7 @@ Deno.test("wait ends with its client", async () => {
   const waiting = fetch(`${plane.url}/wait?revision=1000&timeout=600s`, { signal: gone.signal });
   await until("the request is under way", () => plane.requests.taken === 1);
   gone.abort();
-  await assert.rejects(waiting);
+  await assert.rejects(async () => await (await waiting).text());
   await until("nobody waits any more", () => plane.requests.taken === 0);
 });
 

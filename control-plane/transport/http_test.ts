@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { bodiesWithin } from "./http_body.ts";
 import { createLog } from "../../proto/log.ts";
 import { serveHttp } from "./http.ts";
 import { ask, testControlPlane, testPorts } from "./testing.ts";
@@ -43,7 +44,7 @@ async function exchange(port: number, request: string): Promise<string> {
 
 Deno.test("a body that does not come whole in time is answered 408, and has its place no more", async () => {
   await using parts = await testPorts();
-  await using server = serveHttp(parts.ports, { host: "127.0.0.1", port: 0 }, { bodyMs: 20 });
+  await using server = serveHttp(parts.ports, { host: "127.0.0.1", port: 0 }, { bodies: bodiesWithin(20) });
   const { port } = server.address;
   const path = "/api/v1/realms/local/services/a/instances/i1";
   for (

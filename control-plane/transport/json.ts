@@ -12,7 +12,8 @@ import { invalid, type Refusal, type Violation } from "../domain/refusal.ts";
 
 /** The message that `bytes` spell, or everything that is wrong with them. Strict: unknown fields are refused. */
 export function parseJson<M extends DescMessage>(schema: M, bytes: Uint8Array): MessageShape<M> | Refusal {
-  if (isDeep(bytes)) return invalid([{ field: "body", description: `expected at most ${MOST_LEVELS} levels` }]);
+  const { deep, names } = outlineOf(bytes);
+  if (deep) return invalid([{ field: "body", description: `expected at most ${MOST_LEVELS} levels` }]);
   let text: string;
   let json: unknown;
   try {
@@ -21,8 +22,8 @@ export function parseJson<M extends DescMessage>(schema: M, bytes: Uint8Array): 
   } catch {
     return invalid([{ field: "body", description: "expected a JSON object in UTF-8" }]);
   }
-  const twice = nameTwice(text);
-  if (twice !== undefined) return invalid([{ field: twice, description: TWICE }]);
+  // Parsers keep one of the values of a name that occurs twice, and say nothing.
+  if (namesIn(json) < names) return invalid([{ field: nameTwice(text) ?? "body", description: TWICE }]);
   const violations = checkMessage(schema, json, "");
   if (violations.length > 0) return invalid(violations);
   return fromJson(schema, json as JsonValue);
@@ -33,28 +34,41 @@ const utf8 = new TextDecoder("utf-8", { fatal: true });
 /** Objects and lists within each other: twice as many as the deepest message has. */
 const MOST_LEVELS = 16;
 
-/** Parsers take long for what is nested as deep as it is long; here it is found before they begin. */
-function isDeep(bytes: Uint8Array): boolean {
+/**
+ * Whether a JSON text is nested too deep, and how many names of members it holds. Parsers take long for what is nested as
+ * deep as it is long; here it is found before they begin.
+ */
+function outlineOf(bytes: Uint8Array): { readonly deep: boolean; readonly names: number } {
   let level = 0;
+  let names = 0;
   let inText = false;
   for (let at = 0; at < bytes.length; at++) {
     const byte = bytes[at];
     if (byte === BACKSLASH) at++;
     else if (byte === QUOTE) inText = !inText;
     else if (inText) continue;
+    else if (byte === COLON) names++;
     else if (byte === 0x7b || byte === 0x5b) level++;
     else if (byte === 0x7d || byte === 0x5d) level--;
-    if (level > MOST_LEVELS) return true;
+    if (level > MOST_LEVELS) return { deep: true, names };
   }
-  return false;
+  return { deep: false, names };
+}
+
+/** How many names of members a value of JSON holds, on all levels. */
+function namesIn(value: unknown): number {
+  if (typeof value !== "object" || value === null) return 0;
+  const inner = Object.values(value);
+  return inner.reduce((sum, one) => sum + namesIn(one), Array.isArray(value) ? 0 : inner.length);
 }
 
 const QUOTE = 0x22;
+const COLON = 0x3a;
 const BACKSLASH = 0x5c;
 
 const TWICE = "expected once: it cannot be told which one counts";
 
-/** The first name that occurs twice in one object of a JSON text; parsers keep one of the values and say nothing. */
+/** The first name that occurs twice in one object of a JSON text. */
 function nameTwice(text: string): string | undefined {
   const open: Set<string>[] = [];
   for (const [token, name, colon] of text.matchAll(/("[^"\\]*(?:\\.[^"\\]*)*")(\s*:)?|[{}]/g)) {

@@ -24,7 +24,6 @@ export const overtaken = defineFault<Sizes>({
   name: "F16b",
   fault: "the store is put back from a backup, and has been written to by the time that watchers come back",
   promise: "they start again all the same: what they hold is of a history that never was",
-  missing: () => "a store that was put back cannot be told from one that went on, unless somebody is ahead of it",
   small: { writers: 4, kept: 50, lost: 20, later: 100 },
   full: { writers: 16, kept: 5_000, lost: 1_000, later: 5_000 },
   run,

@@ -23,12 +23,12 @@ interface Sizes extends Audience {
   readonly rounds: number;
 }
 
-/** Everybody who watches is ahead of what the store has then. */
+/** Everybody who watches is ahead of what the store has then. A backup says what it is; of a copied file, who comes back. */
 export const restored = defineFault<Sizes>({
   name: "F16",
   fault: "the store is put back from an older backup, while everybody watches",
   promise: "a new epoch begins; everybody starts again and holds the server's map; nobody is stuck or emptied",
-  small: { watchers: 8, readers: 3, followers: 0, writers: 6, kept: 200, lost: 100, later: 200, rounds: 2 },
+  small: { watchers: 8, readers: 3, followers: 0, writers: 6, kept: 200, lost: 100, later: 200, rounds: 4 },
   full: { watchers: 80, readers: 20, followers: 0, writers: 16, kept: 5_000, lost: 2_000, later: 5_000, rounds: 6 },
   run,
 });
@@ -47,9 +47,10 @@ async function run(sizes: Sizes, chance: Chance): Promise<readonly Figure[]> {
     await using routed = await Routed.begin(storm, `late-${round}`);
     // Every other time it is the oldest one again: of an epoch that ended long ago.
     const { bytes, log } = backups[round % 2 === 0 ? 0 : round - 1] as Backup;
+    const copied = round % 4 < 2 ? copyOfFile(bytes) : bytes;
     const { epoch } = storm.log;
     await plane.end("SIGKILL");
-    await putBack(folder.path, bytes);
+    await putBack(folder.path, copied);
     await plane.revive();
     const begun = performance.now();
     const position = await storm.during(newEpoch(plane, epoch));
@@ -84,7 +85,15 @@ export async function putBack(folder: string, backup: Uint8Array): Promise<void>
   await Deno.writeFile(path, backup);
 }
 
-/** Where the map stands once somebody who was ahead has come back. */
+/** What somebody who copies files has instead of a backup: nothing in it says that it is a copy. */
+function copyOfFile(backup: Uint8Array): Uint8Array {
+  const copy = backup.slice();
+  assert.equal(new TextDecoder().decode(copy.subarray(68, 72)), "Prtc");
+  copy.set(new TextEncoder().encode("Prtl"), 68);
+  return copy;
+}
+
+/** Where the map stands once the new epoch has begun. */
 async function newEpoch(plane: Plane, before: bigint) {
   for (;;) {
     const { position } = await readMap(plane, "other", []);

@@ -39,6 +39,23 @@ Deno.test("registrars share a lease; a lease that ran out while they were away i
   await until(map, (all) => all.length === 0);
 });
 
+Deno.test("what was let go while its registrar was silent comes back under its lease; what drains goes on to", async () => {
+  await using plane = await testControlPlane();
+  await using map = following(plane.target);
+  const away = new Away();
+  await using one = await registering(plane.target, "i1", away);
+  await using two = await registering(plane.target, "i2", away);
+  const { revision } = one;
+  const target = { realm: "local", service: "identity" };
+  await plane.registry.drain({ ...target, id: "i1" });
+  await plane.registry.deregister({ ...target, id: "i2" });
+  await until(map, ([first, second]) => first?.draining === true && !second);
+  away.skip(TTL_MS);
+  await until(map, ([first, second]) => first?.draining === true && second?.id === "i2");
+  while (!one.alive || !two.alive) await turn();
+  assert.deepEqual([leases(plane.hub).size, one.revision], [1, revision]);
+});
+
 Deno.test("a store that begins anew empties no host: all is routed on until its registrars are back", async () => {
   const away = new Away();
   const old = await testPorts();
@@ -80,7 +97,8 @@ Deno.test("who leaves is off the roster; who only ends is a laggard", async () =
 /** Time for registrars: none passes while they are away, so that they are silent. */
 class Away implements Ports {
   readonly random = REAL.random;
-  readonly now = REAL.now;
+  readonly now = () => REAL.now() + this.#skippedMs;
+  #skippedMs = 0;
   #back: PromiseWithResolvers<void> | undefined;
 
   begin(): void {
@@ -90,6 +108,11 @@ class Away implements Ports {
   end(): void {
     this.#back?.resolve();
     this.#back = undefined;
+  }
+
+  /** So much time is gone at once. */
+  skip(ms: number): void {
+    this.#skippedMs += ms;
   }
 
   readonly sleep = async (ms: number, signal: AbortSignal): Promise<void> => {
