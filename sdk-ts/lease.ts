@@ -56,6 +56,8 @@ export class Lease {
   #stoodAt = 0;
   /** A beat was good for it. */
   #proven = false;
+  /** Of the map that it was last heard to stand in. */
+  #epoch: bigint | undefined;
   /** Beats in a row that were not answered. */
   #failures = 0;
   #beating: Promise<void> | undefined;
@@ -129,6 +131,7 @@ export class Lease {
       this.#id = response.leaseId;
       this.#stoodAt = this.#ports.now();
       this.#proven = false;
+      this.#epoch = undefined;
       this.#told.clear();
       this.#tenants.set(tenant, this.#id);
       this.#opened.resolve();
@@ -196,7 +199,7 @@ export class Lease {
       if (held !== leaseId || status === undefined || status === this.#told.get(tenant)) return [];
       return [{ tenant, said: { realm, service, id, status } }];
     });
-    const alive = await this.#inTime(beats.beat({ leaseId, statuses: changed.map(({ said }) => said) }));
+    const { alive, epoch } = await this.#inTime(beats.beat({ leaseId, statuses: changed.map(({ said }) => said) }));
     if (leaseId !== this.#id) return;
     if (!alive) return this.#lose(leaseId);
     for (const { tenant, said } of changed) this.#told.set(tenant, said.status);
@@ -204,10 +207,12 @@ export class Lease {
     this.#stoodAt = sentAt;
     this.#proven = true;
     if (this.#failures > 0 || silentMs >= this.#ttlMs) this.#log.info("The lease is renewed again", { silentMs });
-    if (silentMs >= this.#ttlMs) this.#doubt(leaseId);
+    const isOther = this.#epoch !== undefined && epoch !== this.#epoch;
+    this.#epoch = epoch;
+    if (isOther || silentMs >= this.#ttlMs) this.#doubt(leaseId);
   }
 
-  /** Some of what it held may have been let go meanwhile, while it stood for others. */
+  /** Some of what it held may be gone, while it stands for others: let go, or not known to a store that was put back. */
   #doubt(leaseId: string): void {
     const doubtful = [...this.#tenants].filter(([, held]) => held === leaseId).map(([tenant]) => tenant);
     for (const tenant of doubtful) this.#tenants.set(tenant, NONE);

@@ -207,6 +207,28 @@ Deno.test("after a ttl of silence all register again where they are gone, and sa
   assert.deepEqual([said(await beat(stream, clock)), registered.length, lines.length], [[], 4, 2]);
 });
 
+Deno.test("a beat that tells of another epoch has all register again where they are gone", async () => {
+  const clock = new TestClock();
+  const expected: unknown[] = [];
+  await using plane = await Plane.serve({
+    register: ({ leaseId, options }: RegisterRequest) => {
+      if (leaseId !== "") expected.push(options?.expectedRevision);
+      return { revision: 1n, leaseId: leaseId || plane.open() };
+    },
+  });
+  await using one = await register(options([plane], "i1"), clock);
+  const stream = await plane.stream();
+  for (const [epoch, times] of [[5n, 0], [5n, 0], [6n, 1], [6n, 1], [4n, 2]] as const) {
+    await beat(stream, clock, true, epoch);
+    const next = await untilNext(clock);
+    while (!one.alive) await turn();
+    assert.equal(expected.length, times, `after epoch ${epoch}`);
+    next.end();
+  }
+  assert.deepEqual(expected, [0n, 0n]);
+  await hear(stream);
+});
+
 Deno.test("who is doubted, and finds the lease to be over, opens another one, whatever is there of the old one", async () => {
   const clock = new TestClock();
   let over = false;

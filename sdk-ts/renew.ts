@@ -4,21 +4,21 @@ import { createClient } from "../proto/grpc.ts";
 
 /** One stream of beats to one control plane. */
 export interface Beats extends Disposable {
-  /** Answers whether the lease stands. One at a time; rejected once the stream has ended. */
-  beat(request: MessageInitShape<typeof RenewRequestSchema>): Promise<boolean>;
+  /** What became of the lease. One at a time; rejected once the stream has ended. */
+  beat(request: MessageInitShape<typeof RenewRequestSchema>): Promise<RenewResponse>;
 }
 
 /** Opens the stream; ends with its disposal, or when the control plane ends it: the next beat tells. */
 export function openBeats(address: string): Beats {
   const client = createClient(RegistryService, address, { "grpc.use_local_subchannel_pool": 1 });
   const stream = client.renew();
-  let asked: PromiseWithResolvers<boolean> | undefined;
+  let asked: PromiseWithResolvers<RenewResponse> | undefined;
   let over: Error | undefined;
   const end = (error: Error) => {
     over ??= error;
     asked?.reject(over);
   };
-  stream.on("data", ({ alive }: RenewResponse) => asked?.resolve(alive));
+  stream.on("data", (response: RenewResponse) => asked?.resolve(response));
   stream.on("error", end);
   stream.on("end", () => end(new Error("the server ended the stream")));
   return {

@@ -163,7 +163,7 @@ async function beat(ports: Ports, context: Context): Promise<Response | Refusal>
   if (request.statuses.length > 0) return invalid([{ field: "statuses", description: "expected over gRPC only" }]);
   const outcome = await renew(ports, request);
   if (isRefusal(outcome)) return outcome;
-  if (outcome.alive) return jsonResponse(JSON.stringify(outcome));
+  if (outcome.alive) return jsonResponse(JSON.stringify({ ...outcome, epoch: outcome.epoch.toString() }));
   return refuse("not_found", `Cannot renew lease "${outcome.leaseId}": it holds nothing any more; register again`);
 }
 

@@ -33,7 +33,11 @@ Deno.test("POST :renew is a beat of the lease, 404 once it holds nothing", async
   const { leaseId } = (await put(plane, "a/instances/i1", { ttl: "15s" })).json;
   const renew = (body: object) => plane.http("POST", "/services/a/instances/i1:renew", { body });
   const beat = await renew({ leaseId });
-  assert.deepEqual([beat.status, beat.json], [200, { leaseId, alive: true }]);
+  assert.deepEqual([beat.status, beat.json], [200, {
+    leaseId,
+    alive: true,
+    epoch: String(plane.ports.reading.position().epoch),
+  }]);
   assert.deepEqual(fieldsOf(await renew({})), ["leaseId"]);
   assert.deepEqual(fieldsOf(await renew({ leaseId, statuses: [{}] })), ["statuses"]);
   const badly = await plane.http("POST", "/services/A/instances/I:renew", { body: { leaseId } });

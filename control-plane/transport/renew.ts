@@ -1,6 +1,7 @@
 /** `RegistryService.Renew`: beats of leases on a stream, and what their holders observe. */
 import type { ServerDuplexStream } from "@grpc/grpc-js";
 import { anonymous } from "../app/caller.ts";
+import type { Epoch } from "../domain/names.ts";
 import { isRefusal, type Refusal, refuse } from "../domain/refusal.ts";
 import { Undecodable } from "../../proto/grpc.ts";
 import type { RenewRequest } from "../../proto/gen/portolan/v1/registry_pb.ts";
@@ -55,14 +56,14 @@ export function renewHandler(ports: Ports, streams: Set<Standing>) {
 
 /** One beat: an answer, or why the stream ends. What is observed is written before it is answered. */
 export async function renew(
-  ports: Pick<Ports, "leases" | "operations" | "log">,
+  ports: Pick<Ports, "leases" | "operations" | "reading" | "log">,
   request: RenewRequest,
 ): Promise<Answer | Refusal> {
   const beat = beatNow(ports, request);
   return isRefusal(beat) ? beat : await takeIn(ports, beat);
 }
 
-type Answer = { readonly leaseId: string; readonly alive: boolean };
+type Answer = { readonly leaseId: string; readonly alive: boolean; readonly epoch: Epoch };
 type Beat = Exclude<ReturnType<typeof beatOf>, Refusal> & { readonly alive: boolean };
 
 function beatNow({ leases }: Pick<Ports, "leases">, request: RenewRequest): Beat | Refusal {
@@ -71,7 +72,7 @@ function beatNow({ leases }: Pick<Ports, "leases">, request: RenewRequest): Beat
 }
 
 async function takeIn(
-  { operations, log }: Pick<Ports, "operations" | "log">,
+  { operations, reading, log }: Pick<Ports, "operations" | "reading" | "log">,
   { lease, reports, alive }: Beat,
 ): Promise<Answer | Refusal> {
   for (const report of alive ? reports : []) {
@@ -82,5 +83,5 @@ async function takeIn(
       return outcome;
     }
   }
-  return { leaseId: lease, alive };
+  return { leaseId: lease, alive, epoch: reading.position().epoch };
 }

@@ -17,8 +17,8 @@ async function leased({ registry }: TestPlane, service: string, id: string, leas
   return (await registry.register({ realm: "local", service, id, leaseId, instance })).leaseId;
 }
 
-function renewal({ registry }: TestPlane) {
-  const call = registry.renew();
+function renewal(plane: TestPlane) {
+  const call = plane.registry.renew();
   const answers = call[Symbol.asyncIterator]() as AsyncIterator<RenewResponse>;
   return {
     call,
@@ -28,6 +28,7 @@ function renewal({ registry }: TestPlane) {
         statuses: statuses.map(([service, id, status]) => ({ realm: "local", service, id, status })),
       });
       const { value } = await answers.next();
+      assert.equal(value.epoch, plane.ports.reading.position().epoch);
       return [value.leaseId, value.alive];
     },
     ended: async () => assert.ok((await answers.next()).done),

@@ -26,7 +26,7 @@ export interface Session extends Talk<NonNullable<WatchRequest["message"]>> {
 
 /** What a test says to one registrar, and hears of its leases. */
 export interface Renewals extends Talk<RenewRequest> {
-  send(leaseId: string, alive: boolean): void;
+  send(leaseId: string, alive: boolean, epoch?: bigint): void;
 }
 
 /** The registry's answer: a revision, or a code and a sentence. */
@@ -66,8 +66,8 @@ export async function serveFake(script: Script, port = 0): Promise<FakeControlPl
   server.addService(serviceDefinition(RegistryService), {
     ...unaries(RegistryService, script),
     renew: (call: Stream<RenewRequest>) => {
-      const send: Renewals["send"] = (leaseId, alive) =>
-        void call.write(create(RenewResponseSchema, { leaseId, alive }));
+      const send: Renewals["send"] = (leaseId, alive, epoch = 1n) =>
+        void call.write(create(RenewResponseSchema, { leaseId, alive, epoch }));
       void script.renew?.({ ...talk(call, (request) => request), send });
     },
   });

@@ -75,10 +75,10 @@ export async function hear({ heard }: Renewals): Promise<RenewRequest> {
 }
 
 /** Answers a beat after 1 ms, so that what is left until the next one tells it from the patience for an answer. */
-export async function beat(stream: Renewals, clock: TestClock, alive = true): Promise<RenewRequest> {
+export async function beat(stream: Renewals, clock: TestClock, alive = true, epoch = 1n): Promise<RenewRequest> {
   const request = await hear(stream);
   clock.pass(1);
-  stream.send(request.leaseId, alive);
+  stream.send(request.leaseId, alive, epoch);
   return request;
 }
 

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
+import { anonymous } from "../../control-plane/app/caller.ts";
 import type { Hub } from "../../control-plane/app/hub.ts";
 import { findService } from "../../control-plane/domain/cluster_map.ts";
 import { serveGrpc } from "../../control-plane/transport/grpc.ts";
@@ -54,6 +55,24 @@ Deno.test("what was let go while its registrar was silent comes back under its l
   await until(map, ([first, second]) => first?.draining === true && second?.id === "i2");
   while (!one.alive || !two.alive) await turn();
   assert.deepEqual([leases(plane.hub).size, one.revision], [1, revision]);
+});
+
+Deno.test("what a store that was put back does not know comes back under the lease that it knows", async () => {
+  await using plane = await testControlPlane();
+  await using map = following(plane.target);
+  const away = new Away();
+  await using one = await registering(plane.target, "i1", away);
+  await using two = await registering(plane.target, "i2", away);
+  const { revision } = one;
+  const lease = leases(plane.hub);
+  await until(map, ([, second]) => second?.id === "i2");
+  // As a backup has it that was made before the second one came.
+  await plane.registry.deregister({ realm: "local", service: "identity", id: "i2" });
+  await until(map, (all) => all.length === 1);
+  await plane.ports.operations.beginEpoch(anonymous(undefined, "put back"));
+  await until(map, ([, second]) => second?.id === "i2");
+  while (!one.alive || !two.alive) await turn();
+  assert.deepEqual([leases(plane.hub), one.revision], [lease, revision]);
 });
 
 Deno.test("a store that begins anew empties no host: all is routed on until its registrars are back", async () => {
