@@ -8,7 +8,7 @@ import { Feed, type FeedLimits } from "./feed.ts";
 import { SqliteBackup } from "./sqlite_backup.ts";
 import { isCopy, openSqliteFile, SQLITE_FULL, sqliteCode, unmarkCopy } from "./sqlite_file.ts";
 import { SqlitePast } from "./sqlite_past.ts";
-import { entryOf, sumOf } from "./sqlite_rows.ts";
+import { entryOf, prepareExact, sumOf } from "./sqlite_rows.ts";
 import type { Batch, Commit, Entry, Guard, Snapshot, Store, Sweep, Write } from "./store.ts";
 import { isSweep, writesProblem, writesSize } from "./writes.ts";
 
@@ -242,12 +242,7 @@ function takeGroup(queue: readonly Pending[]): readonly Pending[] {
 type Statements = ReturnType<typeof prepare>;
 
 function prepare(file: DatabaseSync) {
-  // Revisions outgrow what a number holds.
-  const exact = (sql: string) => {
-    const statement = file.prepare(sql);
-    statement.setReadBigInts(true);
-    return statement;
-  };
+  const exact = (sql: string) => prepareExact(file, sql);
   return {
     begin: file.prepare("BEGIN IMMEDIATE"),
     commit: file.prepare("COMMIT"),

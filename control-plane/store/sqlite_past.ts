@@ -6,7 +6,7 @@
 import type { DatabaseSync } from "node:sqlite";
 import { NO_REVISION, type Revision } from "../domain/names.ts";
 import { byBytes } from "./byte_order.ts";
-import { checked, entryOf, type Said } from "./sqlite_rows.ts";
+import { checked, entryOf, prepareExact, type Said } from "./sqlite_rows.ts";
 import { type Batch, type Entry, Lost, type Write } from "./store.ts";
 
 /** How many rows are read or deleted before others have their turn: a few ms. */
@@ -146,11 +146,7 @@ export class SqlitePast {
 type Statements = ReturnType<typeof prepare>;
 
 function prepare(file: DatabaseSync) {
-  const exact = (sql: string) => {
-    const statement = file.prepare(sql);
-    statement.setReadBigInts(true);
-    return statement;
-  };
+  const exact = (sql: string) => prepareExact(file, sql);
   const slice = "FROM log WHERE id >= ?1 AND id < ?2 AND substr(key, 1, length(?3)) = ?3 ORDER BY id";
   return {
     remembered: exact("SELECT revision FROM remembered"),

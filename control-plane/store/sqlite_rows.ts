@@ -1,4 +1,5 @@
 /** The rows of a store's SQLite file: each has a sum of what it says, so that a damaged one is never taken for true. */
+import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { crc32 } from "node:zlib";
 import type { Revision } from "../domain/names.ts";
 import type { Entry } from "./store.ts";
@@ -10,6 +11,13 @@ export interface Said {
   readonly value?: Uint8Array | null;
   readonly revision: bigint;
   readonly sum: bigint;
+}
+
+/** A statement that reads integers as bigints. */
+export function prepareExact(file: DatabaseSync, sql: string): StatementSync {
+  const statement = file.prepare(sql);
+  statement.setReadBigInts(true);
+  return statement;
 }
 
 /** The sum of what is said: SQLite's own check sees the structure of its file, not the bytes of a value. */
