@@ -13,7 +13,8 @@ export const backup = command({
   args: "FILE",
   about:
     `The file is an SQLite database as of one moment, written whole or not at all. To go back to it, stop the control
-plane and start it with --store sqlite:FILE. One realm alone, as text: ./portolan export.`,
+plane and start it with --store sqlite:FILE: a new epoch begins, so everybody who watches starts again with that map,
+and whoever registers there puts back what it lacks. One realm alone, as text: ./portolan export.`,
   flags: FLAGS,
   example: "./portolan backup map-2026-11-21.sqlite",
   async run({ settings: { http, output }, args }, io) {

@@ -34,7 +34,7 @@ export async function keepRegistered(
     });
   if (!registration) return;
   const { revision } = registration;
-  const renewing = instance.ttl ? ", renewing its lease" : "";
+  const renewing = instance.ttlMs ? ", renewing its lease" : "";
   const words = `Registered ${name} at ${where} (revision ${revision})${renewing}; Ctrl-C deregisters it`;
   say("registered", words, { revision: `${revision}` });
   await stopped;

@@ -1,5 +1,5 @@
 import { create } from "@bufbuild/protobuf";
-import { DurationSchema } from "@bufbuild/protobuf/wkt";
+import { durationMs, DurationSchema } from "@bufbuild/protobuf/wkt";
 import { status } from "@grpc/grpc-js";
 import { flag, type Flags, integer, optional, Problem } from "../proto/settings.ts";
 import { hostPort } from "./arguments.ts";
@@ -52,20 +52,29 @@ With a ttl it prints the lease: who renews that keeps the instance on the map, t
       zone,
       hostId,
       metadata,
-      ...(ttl && { ttl }),
     };
     const name = `${service}/${id}`;
     if (settings.keep) {
       refuseWithKeep(settings);
       const { reason } = settings;
-      await keepRegistered({ controlPlanes: controlPlane, realm, service, id, instance, reason }, where, output, io);
+      const kept = { ...instance, ...(ttl && { ttlMs: durationMs(ttl) }) };
+      await keepRegistered(
+        { controlPlanes: controlPlane, realm, service, id, instance: kept, reason },
+        where,
+        output,
+        io,
+      );
       return EXIT.done;
     }
     const options = writeOptions(settings);
     const { revision, leaseId: lease } = await write(
       controlPlane,
       `register "${name}"`,
-      (registry, call) => registry.register({ realm, service, id, instance, leaseId, options }, call),
+      (registry, call) =>
+        registry.register(
+          { realm, service, id, instance: { ...instance, ...(ttl && { ttl }) }, leaseId, options },
+          call,
+        ),
       // The lease, if anything.
       { [status.NOT_FOUND]: "" },
     );

@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { status } from "@grpc/grpc-js";
 import fc from "fast-check";
 import type { DeregisterRequest, RegisterRequest } from "../proto/gen/portolan/v1/registry_pb.ts";
@@ -98,7 +97,7 @@ Deno.test("whatever breaks, in the end all instances of a process are held by on
           realm: "local",
           service: "identity",
           id,
-          instance: { host: "127.0.0.1", port: 8080, ttl: durationFromMs(3_000) },
+          instance: { host: "127.0.0.1", port: 8080, ttlMs: 3_000 },
         }, FAST)
       ));
       const settled = () => {

@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { status } from "@grpc/grpc-js";
 import type { RegisterRequest } from "../proto/gen/portolan/v1/registry_pb.ts";
 import { register } from "./register.ts";
@@ -50,7 +49,7 @@ Deno.test("a registration with another ttl has another lease", async () => {
   const clock = new TestClock();
   await using plane = await Plane.serve();
   await using _one = await register(options([plane]), clock);
-  const instance = { host: "127.0.0.1", port: 8080, ttl: durationFromMs(60_000) };
+  const instance = { host: "127.0.0.1", port: 8080, ttlMs: 60_000 };
   await using _two = await register(options([plane], "i2", { instance }), clock);
   assert.deepEqual(plane.registered.map(({ leaseId }) => leaseId), ["", ""]);
 });

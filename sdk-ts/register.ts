@@ -1,5 +1,5 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import { type Duration, durationMs } from "@bufbuild/protobuf/wkt";
+import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { type ServiceError, status as code } from "@grpc/grpc-js";
 import { Instance_Status } from "../proto/gen/portolan/v1/cluster_map_pb.ts";
 import type { RegisterRequestSchema } from "../proto/gen/portolan/v1/registry_pb.ts";
@@ -25,8 +25,8 @@ export interface RegisterOptions {
     readonly zone?: string;
     readonly hostId?: string;
     readonly metadata?: Readonly<Record<string, string>>;
-    /** How long it stays without a sign of life, as `durationFromMs(15_000)`; without one it stays for good. */
-    readonly ttl?: Duration;
+    /** How long it stays without a sign of life, in ms: 1 s to 24 h. Without it, it stays for good. */
+    readonly ttlMs?: number;
   };
   /** For people. */
   readonly reason?: string;
@@ -80,7 +80,7 @@ class Registered implements Registration, Tenant {
   #left: Promise<void> | undefined;
 
   constructor(options: RegisterOptions, ports: Ports) {
-    const { realm, service, id, controlPlanes, instance: { ttl }, log = SILENT } = options;
+    const { realm, service, id, controlPlanes, instance: { ttlMs }, log = SILENT } = options;
     this.realm = realm;
     this.service = service;
     this.id = id;
@@ -89,7 +89,10 @@ class Registered implements Registration, Tenant {
     this.#name = `${service}/${id}`;
     this.#log = log;
     if (controlPlanes.length === 0) throw new TypeError(`Cannot register "${this.#name}": no control plane is named`);
-    this.#lease = ttl && Lease.join(this, { controlPlanes, ttlMs: durationMs(ttl), log }, ports);
+    if (ttlMs !== undefined && !(ttlMs > 0 && ttlMs < Infinity)) {
+      throw new RangeError(`Cannot register "${this.#name}" with ttlMs ${ttlMs}: expected 1 s to 24 h, in ms`);
+    }
+    this.#lease = ttlMs === undefined ? undefined : Lease.join(this, { controlPlanes, ttlMs, log }, ports);
     this.#controlPlanes = this.#lease?.controlPlanes ?? new ControlPlanes(controlPlanes);
   }
 
@@ -177,8 +180,9 @@ class Registered implements Registration, Tenant {
   }
 
   #request(leaseId: string, doubted: boolean): MessageInitShape<typeof RegisterRequestSchema> {
-    const { realm, service, id, instance } = this.#options;
-    const spec = { ...instance, metadata: { ...instance.metadata } };
+    const { realm, service, id, instance: { ttlMs, ...instance } } = this.#options;
+    const ttl = ttlMs === undefined ? {} : { ttl: durationFromMs(ttlMs) };
+    const spec = { ...instance, ...ttl, metadata: { ...instance.metadata } };
     // To register what is there would undo what others have done to it: it would drain no more.
     const options = { ...this.#writeOptions(), ...(doubted && { expectedRevision: 0n }) };
     return { realm, service, id, instance: spec, leaseId, options };

@@ -71,6 +71,11 @@ Deno.test("register() throws what is refused, and stops when it is told to", asy
   });
   await assert.rejects(trying, /given up before a control plane answered/);
   await assert.rejects(register(options()), /no control plane is named/);
+  for (const ttlMs of [0, -1, NaN, Infinity]) {
+    const { instance, ...rest } = options("127.0.0.1:9");
+    const leased = { ...rest, instance: { ...instance, ttlMs } };
+    await assert.rejects(register(leased), new RegExp(`with ttlMs ${ttlMs}: expected 1 s to 24 h, in ms`));
+  }
 });
 
 Deno.test("register() takes back an attempt that it was told to give up", async () => {

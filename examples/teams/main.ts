@@ -5,7 +5,6 @@
  * Try: deno run -P=example examples/teams/main.ts
  */
 import { parseArgs } from "node:util";
-import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { createFetch } from "../../sdk-ts/fetch.ts";
 import { register } from "../../sdk-ts/register.ts";
 
@@ -42,7 +41,7 @@ try {
     service,
     id: values.id,
     // Killed, it deregisters nothing: then the map forgets it after this time.
-    instance: { host: "127.0.0.1", port: server.addr.port, version, ttl: durationFromMs(15_000) },
+    instance: { host: "127.0.0.1", port: server.addr.port, version, ttlMs: 15_000 },
     signal: stopTrying.signal,
   });
   console.log(`${service}/${values.id} v${version} on port ${server.addr.port}, revision ${registration.revision}`);

@@ -1,6 +1,5 @@
 /** A control plane as registrars see it, for tests. */
 import assert from "node:assert/strict";
-import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { Instance_Status } from "../../proto/gen/portolan/v1/cluster_map_pb.ts";
 import type { DeregisterRequest, RegisterRequest, RenewRequest } from "../../proto/gen/portolan/v1/registry_pb.ts";
 import type { RegisterOptions } from "../register.ts";
@@ -63,7 +62,7 @@ export function options(planes: readonly Plane[], id = "i1", more: Partial<Regis
     realm: "local",
     service: "identity",
     id,
-    instance: { host: "127.0.0.1", port: 8080, ttl: durationFromMs(TTL_MS) },
+    instance: { host: "127.0.0.1", port: 8080, ttlMs: TTL_MS },
     ...more,
   };
 }

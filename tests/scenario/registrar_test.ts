@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { anonymous } from "../../control-plane/app/caller.ts";
 import type { Hub } from "../../control-plane/app/hub.ts";
 import { findService } from "../../control-plane/domain/cluster_map.ts";
@@ -141,7 +140,7 @@ class Away implements Ports {
 }
 
 function registering(controlPlane: string, id: string, ports: Ports): Promise<Registration> {
-  const instance = { host: "127.0.0.1", port: 8080, ttl: durationFromMs(TTL_MS) };
+  const instance = { host: "127.0.0.1", port: 8080, ttlMs: TTL_MS };
   return register({ controlPlanes: [controlPlane], realm: "local", service: "identity", id, instance }, ports);
 }
 
