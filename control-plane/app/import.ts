@@ -11,7 +11,7 @@ import {
 import type { Service } from "../domain/cluster_map.ts";
 import type { OfService } from "../domain/decision.ts";
 import type { LeaseId, Realm, ServiceName } from "../domain/names.ts";
-import { isRefusal, type Refusal, refuse } from "../domain/refusal.ts";
+import { halfDone, isRefusal, type Refusal, refuse } from "../domain/refusal.ts";
 import { type ServiceSpec, specBytes } from "../domain/service_spec.ts";
 import { aliasBytes, instanceBytes, SERVICE_BYTES } from "../domain/size.ts";
 import type { Store } from "../store/store.ts";
@@ -76,24 +76,29 @@ export async function importRealm(
     ...gone.map(({ name }): Change[] => [{ kind: "delete_service", realm, service: name }]),
   ];
   // What goes waits until all that is new is there: nobody is without instances on the way, wherever it ends.
-  const failure = await commitAll(store, additions, note) ?? await commitAll(store, removals, note);
-  if (failure !== undefined) {
-    return refuse(
-      "unavailable",
-      `Cannot import all of realm "${realm}": ${failure}; what was written stays, import again`,
-    );
+  const failure = await commitAll(store, [...grouped(additions), ...grouped(removals)], note);
+  if (failure) {
+    const { reason, nothing } = failure;
+    if (nothing) return refuse("unavailable", `Cannot import realm "${realm}": ${reason}`);
+    return refuse("unknown", `Cannot import all of realm "${realm}": ${reason}; what was written stays, import again`);
   }
   const position = await operations.beginEpoch(caller);
-  return isRefusal(position) ? position : { position, services: services.length, removed: gone.length };
+  return isRefusal(position) ? halfDone(position) : { position, services: services.length, removed: gone.length };
 }
 
-/** Commits each of a list, some at once; answers with why one of them was not. */
-async function commitAll(store: Store, commits: readonly Change[][], note: Note): Promise<string | undefined> {
-  for (let from = 0; from < commits.length; from += COMMITS_AT_ONCE) {
-    const some = commits.slice(from, from + COMMITS_AT_ONCE);
-    const outcomes = await Promise.all(some.map((changes) => store.commit(writesOf(changes, note))));
+/** Commits that are made at once. */
+function* grouped(commits: readonly Change[][]): Generator<readonly Change[][]> {
+  for (let from = 0; from < commits.length; from += COMMITS_AT_ONCE) yield commits.slice(from, from + COMMITS_AT_ONCE);
+}
+
+/** Commits group after group; answers with why one was not made, and whether nothing was written for certain. */
+async function commitAll(store: Store, groups: readonly (readonly Change[][])[], note: Note) {
+  for (const [at, group] of groups.entries()) {
+    const outcomes = await Promise.all(group.map((changes) => store.commit(writesOf(changes, note))));
     const failed = outcomes.find(({ kind }) => kind !== "committed");
-    if (failed) return "reason" in failed ? failed.reason : failed.kind;
+    if (!failed) continue;
+    const nothing = at === 0 && outcomes.every(({ kind }) => kind === "refused");
+    return { reason: "reason" in failed ? failed.reason : failed.kind, nothing };
   }
   return undefined;
 }

@@ -163,7 +163,7 @@ Deno.test("an import that the store refuses on the way takes nothing away, and c
   const { epoch } = plane.hub.current().position;
   left = 1;
   const refused = refusal(await into(plane, [service("a", ids(300, "new"))], true));
-  assert.equal(refused.code, "unavailable");
+  assert.equal(refused.code, "unknown");
   assert.equal(
     refused.message,
     'Cannot import all of realm "local": the disk is full; what was written stays, import again',

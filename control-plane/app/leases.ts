@@ -95,6 +95,11 @@ export class Leases {
     return lease !== undefined;
   }
 
+  /** Whether the lease holds this instance. */
+  holds(lease: LeaseId, { realm, service }: Target, id: InstanceId): boolean {
+    return this.#leases.get(lease)?.holdings.get(realm)?.instances.has(`${service}/${id}`) ?? false;
+  }
+
   /** This process was paused for so many ms until now: where that counts for the ttl, nobody can be blamed for silence. */
   pause(ms: number): void {
     const now = this.clock.monotonic();
@@ -125,7 +130,7 @@ export class Leases {
   loads(): ReadonlyMap<Realm, readonly LeaseLoad[]> {
     const now = this.clock.monotonic();
     // One that ends with it is judged a TTL after itself at the latest.
-    this.#ended = this.#ended.filter(({ lastBeat, ttl }) => now - lastBeat <= 3 * ttl);
+    this.#ended = this.#ended.filter(({ from, ttl }) => now - from <= 3 * ttl);
     const loads = new Map<Realm, LeaseLoad[]>();
     for (const { realm, ...load } of this.#ended) append(loads, realm, { ...load, state: "removed" });
     for (const lease of this.#leases.values()) {
@@ -181,7 +186,7 @@ export class Leases {
     const { instances = NONE, held = NONE } = lease.holdings.get(realm) ?? {};
     // Where the brake was interrupted it judges again.
     const state = held.size > 0 && held.size === instances.size ? "held" : "standing";
-    return { lease: lease.id, ttl: lease.ttl, lastBeat: lease.from, instances: instances.size, state };
+    return { lease: lease.id, ttl: lease.ttl, from: lease.from, instances: instances.size, state };
   }
 
   #hold({ realm, service }: Target, { id, lease: name, ttl, held }: Omit<Instance, "modified">, heard: number): void {

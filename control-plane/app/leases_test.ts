@@ -114,7 +114,7 @@ Deno.test("Leases knows when each was heard last, whatever changes beside it", (
       for (const lease of heard.keys()) if (!standing.has(lease)) heard.delete(lease);
       for (const lease of standing) if (!heard.has(lease)) heard.set(lease, clock.monotonicMs);
       for (const [, loads] of leases.loads()) {
-        for (const { lease, lastBeat } of loads) assert.equal(lastBeat, heard.get(lease));
+        for (const { lease, from } of loads) assert.equal(from, heard.get(lease));
       }
     }
   }));
@@ -206,8 +206,7 @@ Deno.test("nobody's lease ends before a whole ttl has passed after a start or a 
   assert.equal(leases.nextEnd(), start + 1_000);
   clock.pass(900);
   leases.pause(899);
-  const from = () =>
-    new Map([...leases.loads()][0]![1].map(({ lease, lastBeat }) => [lease as string, lastBeat - start]));
+  const from = () => new Map([...leases.loads()][0]![1].map(({ lease, from }) => [lease as string, from - start]));
   assert.deepEqual(from(), new Map([["l1", 0], ["l2", 900]]), "for a long ttl it was none");
   assert.ok(leases.nextEnd() <= start + 1_900, "a bound");
   clock.pass(100);

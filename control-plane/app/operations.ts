@@ -10,7 +10,7 @@ import {
   type Realm,
   type Revision,
 } from "../domain/names.ts";
-import { isRefusal, type Refusal, refuse } from "../domain/refusal.ts";
+import { halfDone, isRefusal, type Refusal, refuse } from "../domain/refusal.ts";
 import { servicesIn } from "../domain/update.ts";
 import type { Commit, Store } from "../store/store.ts";
 import type { Log } from "../../proto/log.ts";
@@ -77,10 +77,11 @@ export class Operations {
     using _turn = turn instanceof Promise ? await turn : turn;
     using losing = new DisposableStack();
     let lost = false;
+    let some = false;
     for (let tries = 0; tries < MOST_TRIES; tries++) {
       // Before the store is asked about the operation: a conflict with either is news to this map.
       const map = hub.current();
-      const repeated = operation && await this.#repeated(operation, command.realm, nameOf(command));
+      const repeated = operation && await this.#repeated(caller, operation, command.realm, nameOf(command));
       if (repeated) return repeated;
       const concrete = this.#concrete(command, asked);
       if (isRefusal(concrete)) return concrete;
@@ -94,9 +95,10 @@ export class Operations {
         continue;
       }
       this.#log(caller, command, outcome);
-      if (outcome.kind === "refuse") return outcome;
+      if (outcome.kind === "refuse") return some ? halfDone(outcome) : outcome;
       await hub.reached(outcome.revision, caller.signal);
       if (decision.kind === "accept" && decision.more) {
+        some = true;
         tries = -1;
         continue;
       }
@@ -108,7 +110,7 @@ export class Operations {
   /** Asks the same of all instances of a host; what was done before a refusal stays done. */
   async executeHost(caller: Caller, realm: Realm, hostId: HostId, command: HostCommand): Promise<Written | Refusal> {
     const of = `${command.kind} ${realm} host ${hostId}`;
-    const repeated = caller.operationId && await this.#repeated(caller.operationId, realm, of);
+    const repeated = caller.operationId && await this.#repeated(caller, caller.operationId, realm, of);
     if (repeated) return repeated;
     const { revision } = this.options.hub.current().position;
     const services = servicesIn(this.options.hub.current(), { realm })
@@ -118,7 +120,8 @@ export class Operations {
     }
     const done = await this.#executeAll(caller, services.map((service) => ({ realm, service, hostId, ...command })));
     if (isRefusal(done) || done.revision <= revision || caller.operationId === undefined) return done;
-    return await this.#remember(caller, caller.operationId, realm, of);
+    const kept = await this.#remember(caller, caller.operationId, realm, of);
+    return isRefusal(kept) ? halfDone(kept) : kept;
   }
 
   /** Lets go what the brake holds in a realm. */
@@ -160,7 +163,9 @@ export class Operations {
     for (const command of commands) {
       const outcome = await this.#execute(caller, command);
       // What vanished meanwhile needs no change.
-      if (isRefusal(outcome) && outcome.code !== "not_found") return outcome;
+      if (isRefusal(outcome) && outcome.code !== "not_found") {
+        return revision > NO_REVISION ? halfDone(outcome) : outcome;
+      }
       if (!isRefusal(outcome) && outcome.revision > revision) revision = outcome.revision;
     }
     return written(revision);
@@ -179,11 +184,20 @@ export class Operations {
   }
 
   /** What the operation was answered with when it was done. */
-  async #repeated(operation: OperationId, realm: Realm, asked: string): Promise<Written | Refusal | undefined> {
-    const { entries: [entry] } = await this.options.store.read(operationKey(realm, operation));
+  async #repeated(
+    caller: Caller,
+    operation: OperationId,
+    realm: Realm,
+    asked: string,
+  ): Promise<Written | Refusal | undefined> {
+    const { store, hub } = this.options;
+    const { entries: [entry] } = await store.read(operationKey(realm, operation));
     if (!entry) return undefined;
     const { of, lease } = parseOperation(entry.value);
-    if (of === asked) return written(entry.revision, lease);
+    if (of === asked) {
+      await hub.reached(entry.revision, caller.signal);
+      return written(entry.revision, lease);
+    }
     return refuse("invalid", `Cannot use operation "${operation}" again: it was "${of}"`, [
       { field: "operationId", description: `expected another one: this was "${of}"` },
     ]);
@@ -212,7 +226,8 @@ export class Operations {
       await hub.reached(outcome.revision, caller.signal);
       return written(outcome.revision);
     }
-    return await this.#repeated(operation, realm, of) ?? refuse("conflict", "Cannot tell what became of it: try again");
+    return await this.#repeated(caller, operation, realm, of) ??
+      refuse("conflict", "Cannot tell what became of it: try again");
   }
 
   #note({ identity, reason, operationId }: Caller, operation: string): Note {

@@ -9,7 +9,8 @@ export interface LeaseLoad {
   readonly lease: LeaseId;
   /** Instances of the realm that it holds, or held when it was removed. */
   readonly instances: number;
-  readonly lastBeat: number;
+  /** Its ttl counts from here: its last beat, or when beats could be heard again. */
+  readonly from: number;
   readonly ttl: number;
   /** What is decided of it already. */
   readonly state: "standing" | "held" | "removed";
@@ -32,7 +33,7 @@ export function judge(leases: readonly LeaseLoad[], now: number): Verdict {
   const total = leases.reduce((sum, { instances }) => sum + instances, 0);
   const ranOut = leases.filter((lease) => endOf(lease) <= now);
   // Half a TTL without a beat: at least one was missed.
-  const silent = leases.filter((lease) => endOf(lease) > now && now - lease.lastBeat >= lease.ttl / 2);
+  const silent = leases.filter((lease) => endOf(lease) > now && now - lease.from >= lease.ttl / 2);
   const open = ranOut.filter(({ state }) => state === "standing");
   const [remove, hold]: [LeaseId[], LeaseId[]] = [[], []];
   for (const ttl of new Set(open.map((lease) => lease.ttl))) {
@@ -47,8 +48,8 @@ export function judge(leases: readonly LeaseLoad[], now: number): Verdict {
   return { remove, hold };
 }
 
-function endOf({ lastBeat, ttl }: LeaseLoad): number {
-  return lastBeat + ttl;
+function endOf({ from, ttl }: LeaseLoad): number {
+  return from + ttl;
 }
 
 /** Those that end within `ttl` ms with so many others that the brake holds. */

@@ -19,7 +19,7 @@ const leasesOf = (ttl: fc.Arbitrary<number>) =>
       lease: `l${i}` as never,
       instances,
       ttl,
-      lastBeat: NOW - ago,
+      from: NOW - ago,
       // Only what ran out was held or removed.
       state: ago < ttl ? "standing" : state,
     }))
@@ -27,7 +27,7 @@ const leasesOf = (ttl: fc.Arbitrary<number>) =>
 
 const anyLeases = fc.oneof(leasesOf(fc.constant(12)), leasesOf(fc.constantFrom(4, 12, 30)));
 
-const endOf = ({ lastBeat, ttl }: LeaseLoad) => lastBeat + ttl;
+const endOf = ({ from, ttl }: LeaseLoad) => from + ttl;
 const names = (leases: readonly LeaseLoad[]) => leases.map(({ lease }) => lease as string).sort();
 const sum = (leases: readonly LeaseLoad[]) => leases.reduce((sum, { instances }) => sum + instances, 0);
 
@@ -46,7 +46,7 @@ Deno.test("judge() does what the rule says", () => {
     fc.property(anyLeases, (leases) => {
       const { hold, remove } = judge(leases, NOW);
       const ranOut = leases.filter((lease) => endOf(lease) <= NOW);
-      const silent = leases.filter((lease) => endOf(lease) > NOW && NOW - lease.lastBeat >= lease.ttl / 2);
+      const silent = leases.filter((lease) => endOf(lease) > NOW && NOW - lease.from >= lease.ttl / 2);
       const open = ranOut.filter(({ state, instances }) => state === "standing" && instances > 0);
       const held = open.filter((lease) => tooMany(lease, ranOut, leases));
       const waiting = open.filter((lease) => !held.includes(lease) && tooMany(lease, [...ranOut, ...silent], leases));
@@ -78,8 +78,8 @@ Deno.test("judge() keeps nobody waiting for longer than a TTL", () => {
 Deno.test("judge() leaves alone who still beats and what is decided already", () => {
   fc.assert(fc.property(anyLeases, (leases) => {
     const { hold, remove } = judge(leases, NOW);
-    for (const { lease, state, lastBeat, ttl } of leases) {
-      if (state === "standing" && lastBeat + ttl <= NOW) continue;
+    for (const { lease, state, from, ttl } of leases) {
+      if (state === "standing" && from + ttl <= NOW) continue;
       assert.ok(!hold.includes(lease) && !remove.includes(lease));
     }
   }));
@@ -94,7 +94,7 @@ function judged(
     lease: name as never,
     instances,
     ttl: 10,
-    lastBeat: NOW - 10 - ago,
+    from: NOW - 10 - ago,
     state,
   });
   return judge([load(["standing", -9, beating]), ...ends.map(load)], NOW);
@@ -139,7 +139,7 @@ Deno.test("judge() goes by the TTL of the lease that it judges", () => {
     end: number,
     instances: number,
     state: LeaseLoad["state"] = "standing",
-  ) => ({ lease: lease as never, ttl, lastBeat: end - ttl, instances, state });
+  ) => ({ lease: lease as never, ttl, from: end - ttl, instances, state });
   // Half a day may pass between the ends of long leases: no reason to keep a short one that long.
   const long = [load("long", 10_000, NOW - 200, 50, "held"), load("silent", 10_000, NOW + 4_000, 50)];
   assert.deepEqual(judge([...long, load("short", 10, NOW, 1)], NOW).remove, ["short"]);

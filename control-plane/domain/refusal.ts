@@ -20,7 +20,7 @@ export type RefusalCode =
   | "conflict"
   /** Not possible now and certainly not done: try again. */
   | "unavailable"
-  /** Perhaps done: the store could not tell. */
+  /** Perhaps done, or a part of it: the store could not tell, or ended half way. */
   | "unknown";
 
 export interface Violation {
@@ -56,3 +56,9 @@ export function invalid(violations: readonly Violation[]): Refusal {
 
 // Over gRPC a refusal travels in headers, of which clients take 8 KiB.
 const MOST_NAMED = 16;
+
+/** Why the rest of something was not done: that nothing was would not be true. */
+export function halfDone(refusal: Refusal): Refusal {
+  if (refusal.code !== "unavailable") return refusal;
+  return refuse("unknown", `${refusal.message}; a part of it is done, and the same again does the rest`);
+}

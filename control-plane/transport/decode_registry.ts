@@ -161,6 +161,21 @@ function selectionOrder(
   return fields.refusal() ?? order({ ...command, ...target, ...(id !== undefined && { id }) }, options);
 }
 
+/** A beat by whoever registered the instance that a path names. */
+export function instanceBeatOf(
+  request: pb.RenewRequest,
+  path: { readonly realm?: string; readonly service?: string; readonly id?: string },
+) {
+  const fields = new Violations();
+  addUnknown(fields, request, "");
+  const lease = fields.take("leaseId", parseLeaseId(request.leaseId));
+  if (request.statuses.length > 0) fields.add("statuses", "expected over gRPC only");
+  const realm = fields.take("realm", parseRealm(path.realm ?? ""));
+  const service = fields.take("service", parseServiceName(path.service ?? ""));
+  const id = fields.take("id", parseInstanceId(path.id ?? ""));
+  return fields.refusal() ?? { lease, realm, service, id };
+}
+
 function targetOf(fields: Violations, request: { readonly realm: string; readonly service: string }) {
   addUnknown(fields, request, "");
   return {

@@ -12,6 +12,7 @@ import {
   deregisterOrder,
   drainOrder,
   type HostOrder,
+  instanceBeatOf,
   type Order,
   putAliasOrder,
   putServiceOrder,
@@ -31,7 +32,6 @@ import {
   writeOptions,
 } from "./http_common.ts";
 import type { Ports } from "./ports.ts";
-import { renew } from "./renew.ts";
 
 type OrderOf = (context: Context) => Order | HostOrder | Refusal | Promise<Order | HostOrder | Refusal>;
 
@@ -155,16 +155,17 @@ async function release(ports: Ports, context: Context): Promise<Response | Refus
 }
 
 /** A beat of the lease in the body, by whoever registered the instance of the path. */
-async function beat(ports: Ports, context: Context): Promise<Response | Refusal> {
+async function beat({ leases, reading }: Ports, context: Context): Promise<Response | Refusal> {
   const request = await bodyAs(pb.RenewRequestSchema, context);
   if (isRefusal(request)) return request;
-  const named = refuseUnknownQuery(context, []) ?? refuseConditions(context) ?? deregister(context);
-  if (isRefusal(named)) return named;
-  if (request.statuses.length > 0) return invalid([{ field: "statuses", description: "expected over gRPC only" }]);
-  const outcome = await renew(ports, request);
-  if (isRefusal(outcome)) return outcome;
-  if (outcome.alive) return jsonResponse(JSON.stringify({ ...outcome, epoch: outcome.epoch.toString() }));
-  return refuse("not_found", `Cannot renew lease "${outcome.leaseId}": it holds nothing any more; register again`);
+  const beat = refuseUnknownQuery(context, []) ?? refuseConditions(context) ??
+    instanceBeatOf(request, context.req.param());
+  if (isRefusal(beat)) return beat;
+  const { lease, id } = beat;
+  if (!leases.holds(lease, beat, id) || !leases.beat(lease)) {
+    return refuse("not_found", `Cannot renew lease "${lease}": it does not hold instance "${id}"; register again`);
+  }
+  return jsonResponse(JSON.stringify({ leaseId: lease, alive: true, epoch: `${reading.position().epoch}` }));
 }
 
 /** Names of the path, and why. */

@@ -43,6 +43,12 @@ Deno.test("POST :renew is a beat of the lease, 404 once it holds nothing", async
   const badly = await plane.http("POST", "/services/A/instances/I:renew", { body: { leaseId } });
   assert.deepEqual(fieldsOf(badly), ["service", "id"]);
   assert.equal((await renew({ leaseId: "nobody" })).status, 404);
+  const other = (await put(plane, "a/instances/i2", { ttl: "15s" })).json;
+  const stolen = await renew({ leaseId: other.leaseId });
+  assert.deepEqual([stolen.status, stolen.json.detail], [
+    404,
+    `Cannot renew lease "${other.leaseId}": it does not hold instance "i1"; register again`,
+  ]);
   await plane.http("DELETE", "/services/a/instances/i1");
   const dead = await renew({ leaseId });
   assert.deepEqual([dead.status, dead.json.code], [404, "NOT_FOUND"]);

@@ -15,7 +15,7 @@ import type { Log } from "../../proto/log.ts";
 export interface Ports {
   readonly operations: Operations;
   readonly reading: Reading;
-  readonly leases: Pick<Leases, "beat">;
+  readonly leases: Pick<Leases, "beat" | "holds">;
   readonly fleet: Fleet;
   readonly history: (query: HistoryQuery) => AsyncIterable<HistoryEntry>;
   readonly importRealm: (

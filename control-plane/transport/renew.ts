@@ -54,15 +54,6 @@ export function renewHandler(ports: Ports, streams: Set<Standing>) {
   };
 }
 
-/** One beat: an answer, or why the stream ends. What is observed is written before it is answered. */
-export async function renew(
-  ports: Pick<Ports, "leases" | "operations" | "reading" | "log">,
-  request: RenewRequest,
-): Promise<Answer | Refusal> {
-  const beat = beatNow(ports, request);
-  return isRefusal(beat) ? beat : await takeIn(ports, beat);
-}
-
 type Answer = { readonly leaseId: string; readonly alive: boolean; readonly epoch: Epoch };
 type Beat = Exclude<ReturnType<typeof beatOf>, Refusal> & { readonly alive: boolean };
 
@@ -71,6 +62,7 @@ function beatNow({ leases }: Pick<Ports, "leases">, request: RenewRequest): Beat
   return isRefusal(beat) ? beat : { ...beat, alive: leases.beat(beat.lease) };
 }
 
+/** What is observed is written before it is answered. */
 async function takeIn(
   { operations, reading, log }: Pick<Ports, "operations" | "reading" | "log">,
   { lease, reports, alive }: Beat,

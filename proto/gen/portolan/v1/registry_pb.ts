@@ -919,7 +919,8 @@ export const ImportResponseSchema: GenMessage<ImportResponse> = /*@__PURE__*/
 
 /**
  * Changes the cluster map. Every answer carries the revision at which the resource is as asked for; a write that changes
- * nothing commits nothing. UNAVAILABLE means certainly not applied.
+ * nothing commits nothing. UNAVAILABLE means certainly not applied; UNKNOWN that it may be, or a part of it: the same again
+ * does the rest.
  *
  * @generated from service portolan.v1.RegistryService
  */
