@@ -1,12 +1,12 @@
 /** Forms of arguments that several commands take. Only the form is checked: what names may be is the server's to say. */
 import { status } from "@grpc/grpc-js";
 import { versionOfName } from "../proto/names.ts";
-import type { Flags } from "../proto/settings.ts";
+import { type Address, address, type Flags, Problem } from "../proto/settings.ts";
 import { EXIT, expectArgs, Failure } from "./command.ts";
 import { words } from "./flags.ts";
 import type { Hints } from "./refusal.ts";
 
-export interface InstanceName {
+interface InstanceName {
   readonly service: string;
   readonly id: string;
 }
@@ -19,12 +19,12 @@ export function instanceName(text: string): InstanceName {
 }
 
 /** What a switch is turned for, as on the wire: an empty id means the service itself. */
-export interface Target extends InstanceName {
+interface Target extends InstanceName {
   readonly hostId: string;
 }
 
 /** A target in words, and what to do where there is none. */
-export interface TargetWords {
+interface TargetWords {
   readonly named: string;
   /** For the sentence about a failure. */
   readonly quoted: string;
@@ -51,11 +51,10 @@ export function targetOf(args: readonly string[], host: string): [Target, Target
 }
 
 /** `HOST:PORT`, an IPv6 address in brackets. */
-export function hostPort(text: string): { host: string; port: number } {
-  const match = /^(?:\[([^\]]+)\]|([^:]+)):([0-9]{1,5})$/.exec(text);
-  const host = match?.[1] ?? match?.[2];
-  if (host === undefined) throw new Failure(EXIT.usage, `argument "${text}": expected HOST:PORT`);
-  return { host, port: Number(match?.[3]) };
+export function hostPort(text: string): Address {
+  const parsed = address(text);
+  if (parsed instanceof Problem) throw new Failure(EXIT.usage, `argument "${text}": ${parsed.text}`);
+  return parsed;
 }
 
 /** `v42`. */

@@ -1,8 +1,7 @@
-import type { Flags } from "../proto/settings.ts";
+import { type Flags, reachable } from "../proto/settings.ts";
 import { command, EXIT, expectArgs, Failure } from "./command.ts";
 import { HTTP, READ } from "./flags.ts";
 import { progress } from "./progress.ts";
-import { reachable } from "./up.ts";
 import { writeWhole } from "./written_file.ts";
 
 const FLAGS = { http: HTTP, output: READ.output } satisfies Flags;

@@ -3,7 +3,7 @@ import { formatInstance, formatRoute, formatStatus } from "./format.ts";
 import { specChanges } from "./spec.ts";
 
 /** One thing that changed in a service; `what` follows the service's name. */
-export interface ChangeLine {
+interface ChangeLine {
   readonly service: string;
   readonly what: string;
 }

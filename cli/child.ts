@@ -1,6 +1,6 @@
 import { closeSync, openSync, readFileSync, writeSync } from "node:fs";
 
-export interface ChildSpec {
+interface ChildSpec {
   /** What people call it. */
   readonly name: string;
   readonly command: string;

@@ -37,7 +37,7 @@ export interface Command {
   readonly run: (args: readonly string[], io: Io) => Promise<Exit>;
 }
 
-export interface CommandSpec<F extends Flags> {
+interface CommandSpec<F extends Flags> {
   readonly name: string;
   readonly summary: string;
   /** The arguments as `--help` shows them, between the command's name and its flags. */

@@ -1,3 +1,4 @@
+import { flagName } from "../proto/settings.ts";
 import { type Command, command, EXIT, expectArgs, Failure } from "./command.ts";
 
 /** What completion and help know of a command. */
@@ -31,8 +32,7 @@ interface Entry {
 }
 
 function entryOf({ name, summary, flags, words }: Listed): Entry {
-  const named = Object.keys(flags).map((key) => "--" + key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`));
-  return { name, summary, words, flags: [...named, "--help"] };
+  return { name, summary, words, flags: [...Object.keys(flags).map((key) => `--${flagName(key)}`), "--help"] };
 }
 
 const SCRIPTS: Readonly<Record<string, (entries: readonly Entry[]) => string>> = { bash, zsh, fish };

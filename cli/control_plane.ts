@@ -12,6 +12,8 @@ import { failureOf, type Hints } from "./refusal.ts";
 const CONNECT_MS = 3_000;
 /** Of calls that the control plane answers at once. */
 export const CALL: CallOptions = { timeoutMs: 10_000 };
+/** Of those that may read all that there is. */
+export const LONG_CALL: CallOptions = { timeoutMs: 120_000 };
 
 /** The first of the addresses that somebody listens on; exit 3 if there is none. */
 export async function reach(addresses: readonly string[]): Promise<string> {
@@ -36,18 +38,32 @@ export function write<T>(
   return ask(RegistryService, addresses, what, (registry) => request(registry, CALL), hints);
 }
 
-/** The map of the realm in the services named (none: all), whole; as it was then, if that is said. */
+/** How a map is read. */
+interface Reading {
+  /** As it was then. */
+  readonly at?: At | undefined;
+  readonly call?: CallOptions;
+  /** Is told how many services have come so far. */
+  readonly heard?: (services: number) => void;
+}
+
+/** The map of the realm in the services named (none: all), whole. */
 export function readMap(
   addresses: readonly string[],
   realm: string,
   services: readonly string[],
-  { at, call = CALL }: { readonly at?: At | undefined; readonly call?: CallOptions } = {},
+  { at, call = CALL, heard = () => {} }: Reading = {},
 ): Promise<HeldAt> {
   const what = services.length > 0 ? `read service "${services.join(",")}"` : "read the map";
   return ask(DiscoveryService, addresses, what, async (discovery) => {
     const parts: Part[] = [];
     const answer = discovery.getMap({ scope: { realm, services: [...services] }, ...at }, call);
-    for await (const { part } of answer as AsyncIterable<GetMapResponse>) if (part) parts.push(part);
+    let count = 0;
+    for await (const { part } of answer as AsyncIterable<GetMapResponse>) {
+      if (!part) continue;
+      parts.push(part);
+      heard(count += part.set.length);
+    }
     const folded = fold(NOTHING, parts);
     if (folded.kind === "refused") throw new Failure(EXIT.refused, `Cannot read the map: ${folded.reason}`);
     return folded.held;

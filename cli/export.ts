@@ -1,8 +1,9 @@
 import { command, EXIT, expectArgs } from "./command.ts";
-import { readMap } from "./control_plane.ts";
+import { LONG_CALL, readMap } from "./control_plane.ts";
 import { READ } from "./flags.ts";
 import { count, positionJson, sorted } from "./format.ts";
 import { mapText } from "./map_file.ts";
+import { progress } from "./progress.ts";
 import { writeWhole } from "./written_file.ts";
 
 export const exportMap = command({
@@ -12,9 +13,13 @@ export const exportMap = command({
   about: "The file is JSON, a service a line; - is standard output. It is written whole or not at all.",
   flags: READ,
   example: "./portolan export local.json",
-  async run({ settings: { realm, output, controlPlane }, args }, { out }) {
+  async run({ settings: { realm, output, controlPlane }, args }, io) {
+    const { out } = io;
     const [file = ""] = expectArgs(args, "FILE, or - for standard output", 1);
-    const { position, services } = await readMap(controlPlane, realm, [], { call: { timeoutMs: 120_000 } });
+    using shown = progress(io, "export");
+    const heard = (services: number) => shown.now(`${services} services read`);
+    const { position, services } = await readMap(controlPlane, realm, [], { call: LONG_CALL, heard });
+    shown[Symbol.dispose]();
     const pieces = mapText({ realm, position, services: sorted(services.values()) });
     if (file === "-") {
       for (const piece of pieces) out(piece);

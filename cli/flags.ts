@@ -13,6 +13,7 @@ import {
   Problem,
   text,
 } from "../proto/settings.ts";
+import { parseTime } from "../proto/time.ts";
 
 export type Output = "table" | "json";
 
@@ -113,11 +114,8 @@ export function duration(value: string | undefined): MessageInitShape<typeof Dur
 
 function pointInHistory(value: string | undefined): At | Problem {
   if (/^0*[1-9][0-9]{0,18}$/.test(value ?? "")) return { atRevision: BigInt(value ?? "") };
-  const ms = TIME.test(value ?? "") ? Date.parse(value ?? "") : NaN;
-  if (Number.isNaN(ms)) return new Problem("expected a revision from 1, or a time as in 2026-11-21T12:00:00Z");
+  const ms = parseTime(value ?? "");
+  if (ms === undefined) return new Problem("expected a revision from 1, or a time as in 2026-11-21T12:00:00Z");
   const seconds = Math.floor(ms / 1000);
   return { atTime: { seconds: BigInt(seconds), nanos: (ms - seconds * 1000) * 1_000_000 } };
 }
-
-// RFC 3339. Finer than ms is cut off, so that it is never later than what was said.
-const TIME = /^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?(?:[Zz]|[+-][0-9]{2}:[0-9]{2})$/;

@@ -28,16 +28,27 @@ export function unreachableWords(unreachable: readonly string[]): string {
   return unreachable.length > 0 ? `Control planes that could not be asked: ${unreachable.join(", ")}\n` : "";
 }
 
-/** Why a follower does not route by `revision` of the epoch that runs. `nowMs` is the time of day. */
-export function laggardWords(state: FollowerState, revision: bigint, nowMs: number): string {
+/** Why a follower does not route by `revision` of the epoch of `running`. `nowMs` is the time of day. */
+export function laggardWords(
+  state: FollowerState,
+  revision: bigint,
+  running: Position | undefined,
+  nowMs: number,
+): string {
   const { connected, lastSeen, applied, refused } = state;
   const ago = lastSeen ? `, last heard ${Math.max(0, Math.round((nowMs - timestampMs(lastSeen)) / 1000))} s ago` : "";
   return [
     ...(connected ? [] : [`not connected${ago}`]),
-    ...(applied === undefined ? ["has applied nothing yet"] : []),
-    ...(applied && applied.revision < revision ? [`behind, at revision ${applied.revision}`] : []),
+    ...behindWords(applied, revision, running),
     ...refused.map(({ service, reason }) => `cannot use service "${service}": ${reason}`),
   ].join("; ") || `at position ${applied && formatPosition(applied)}`;
+}
+
+function behindWords(applied: Position | undefined, revision: bigint, running: Position | undefined): string[] {
+  if (!applied) return ["has applied nothing yet"];
+  // Revisions of two epochs cannot be held against each other.
+  if (running && applied.epoch !== running.epoch) return [`in epoch ${applied.epoch}, not ${running.epoch}`];
+  return applied.revision < revision ? [`behind, at revision ${applied.revision}`] : [];
 }
 
 const HEAD = ["ID", "KIND", "PROGRAM", "ZONE", "CONNECTED", "RECEIVED", "APPLIED", "LAG", "REFUSED"];

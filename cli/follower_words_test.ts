@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { PositionSchema } from "../proto/gen/portolan/v1/cluster_map_pb.ts";
 import { Follower_Kind } from "../proto/gen/portolan/v1/discovery_pb.ts";
 import { FollowerStateSchema, ListFollowersResponseSchema } from "../proto/gen/portolan/v1/fleet_pb.ts";
 import { followersTable, laggardWords } from "./follower_words.ts";
 
-const position = { epoch: 2n, revision: 9n };
+const position = create(PositionSchema, { epoch: 2n, revision: 9n });
 const at = (revision: bigint, epoch = 2n) => ({ epoch, revision });
 
 Deno.test("followersTable() holds each follower against the map", () => {
@@ -37,7 +38,7 @@ Control planes that could not be asked: h:1, h:2
 Deno.test("laggardWords() says everything that keeps a follower back", () => {
   const nowMs = 1_000_000;
   const words = (init: MessageInitShape<typeof FollowerStateSchema>) =>
-    laggardWords(create(FollowerStateSchema, init), 9n, nowMs);
+    laggardWords(create(FollowerStateSchema, init), 9n, position, nowMs);
   assert.equal(
     words({ connected: false, lastSeen: timestampFromMs(nowMs - 12_400) }),
     "not connected, last heard 12 s ago; has applied nothing yet",
@@ -48,5 +49,6 @@ Deno.test("laggardWords() says everything that keeps a follower back", () => {
     words({ connected: true, applied: at(9n), refused: [{ service: "identity", reason: "too many rows" }] }),
     'cannot use service "identity": too many rows',
   );
-  assert.equal(words({ connected: true, applied: at(90n, 1n) }), "at position 1.90");
+  assert.equal(words({ connected: true, applied: at(90n, 1n) }), "in epoch 1, not 2");
+  assert.equal(words({ connected: false, applied: at(3n, 1n) }), "not connected; in epoch 1, not 2");
 });

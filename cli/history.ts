@@ -3,9 +3,10 @@ import { FleetService, type HistoryResponse, HistoryResponseSchema } from "../pr
 import { type Flags, integer } from "../proto/settings.ts";
 import { changes } from "./changes.ts";
 import { command, EXIT, expectArgs } from "./command.ts";
-import { ask, CALL } from "./control_plane.ts";
+import { ask, LONG_CALL } from "./control_plane.ts";
 import { READ, revision, words } from "./flags.ts";
 import { formatTime, WHOLE } from "./format.ts";
+import { progress } from "./progress.ts";
 import { table } from "./table.ts";
 
 const FLAGS = {
@@ -27,18 +28,25 @@ export const history = command({
   about: "With --output json one change a line, with the service before and after it.",
   flags: FLAGS,
   example: "./portolan history identity --limit 5",
-  async run({ settings, args }, { out }) {
+  async run({ settings, args }, io) {
+    const { out } = io;
     const { realm, after, limit, operationId, output, controlPlane } = settings;
     const [service = ""] = expectArgs(args, "SERVICE or nothing", 0, 1);
     const request = { realm, service, after, limit, operationId };
     const rows: string[][] = [];
+    using shown = progress(io, "history");
+    let read = 0;
     await ask(FleetService, controlPlane, "read the history", async (fleet) => {
-      const answer: AsyncIterable<HistoryResponse> = fleet.history(request, CALL);
+      const answer: AsyncIterable<HistoryResponse> = fleet.history(request, LONG_CALL);
       for await (const change of answer) {
         if (output === "json") out(JSON.stringify(toJson(HistoryResponseSchema, change, WHOLE)) + "\n");
-        else rows.push(...rowsOf(change));
+        else {
+          rows.push(...rowsOf(change));
+          shown.now(`${++read} changes read`);
+        }
       }
     });
+    shown[Symbol.dispose]();
     if (output === "table") out(rows.length > 0 ? table([HEAD, ...rows]) : "Nothing is remembered\n");
     return EXIT.done;
   },

@@ -13,7 +13,7 @@ import { positionJson, serviceJson } from "./format.ts";
 const FORMAT = "portolan-map/1";
 
 /** A realm at one position. */
-export interface RealmAt {
+interface RealmAt {
   readonly realm: string;
   readonly position: Position;
   readonly services: readonly Service[];
@@ -28,7 +28,7 @@ export function* mapText({ realm, position, services }: RealmAt): Iterable<strin
 }
 
 /** What a file says, as far as an import needs it. */
-export interface ReadMap {
+interface ReadMap {
   readonly realm: string;
   readonly services: readonly Service[];
 }

@@ -3,7 +3,7 @@ import { type Child, startChild } from "./child.ts";
 import { killLeftovers } from "./leftovers.ts";
 
 /** One program of the stack. */
-export interface Part {
+interface Part {
   /** In messages, and its log's name. */
   readonly name: string;
   /** The higher ones are stopped first. */
@@ -14,7 +14,7 @@ export interface Part {
   readonly args: readonly string[];
 }
 
-export interface StackOptions {
+interface StackOptions {
   /** The checkout. */
   readonly root: string;
   readonly logs: string;

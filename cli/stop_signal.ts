@@ -1,7 +1,7 @@
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
 /** Listens for the signals that ask a program to end, until disposed. */
-export interface StopSignal extends Disposable {
+interface StopSignal extends Disposable {
   /** Resolves at the first one, with its name. */
   readonly signalled: Promise<string>;
   /** Resolves at the second one. */

@@ -9,7 +9,7 @@ import { count, positionJson, sorted, WHOLE } from "./format.ts";
 import { table } from "./table.ts";
 
 /** A realm as it was seen last. */
-export interface Seen {
+interface Seen {
   readonly realm: string;
   readonly position: Position;
   readonly services: ReadonlyMap<string, Service>;

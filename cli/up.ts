@@ -1,7 +1,17 @@
 import { mkdirSync } from "node:fs";
 import { join, relative, resolve } from "node:path";
-import { type Address, address, type Flag, flag, type Flags, formatAddress, name } from "../proto/settings.ts";
-import type { Settings } from "../proto/settings.ts";
+import {
+  type Address,
+  address,
+  type Flag,
+  flag,
+  type Flags,
+  formatAddress,
+  integer,
+  name,
+  reachable,
+  type Settings,
+} from "../proto/settings.ts";
 import { command, EXIT, expectArgs, Failure, type Io } from "./command.ts";
 import { requireFree } from "./free_ports.ts";
 import { ready } from "./ready.ts";
@@ -20,10 +30,14 @@ const FLAGS = {
   egress: listener("Where programs call services", "PORTOLAN_EGRESS", "127.0.0.1:7410"),
   admin: listener("The sidecar's HTTP", "PORTOLAN_ADMIN", "127.0.0.1:7412"),
   store: { hint: "STORE", help: "Where the map is kept; default: a file in DIR", parse: (value) => value ?? "" },
+  maxWatches: atMost("The control plane's: watches of one address at once", "PORTOLAN_MAX_WATCHES", 1, 10_000),
+  maxRequests: atMost("The control plane's: other requests of one address", "PORTOLAN_MAX_REQUESTS", 2, 1_000),
+  hostId: { hint: "ID", help: "The sidecar's: this host's name", fallback: "localhost", parse: name },
+  zone: { hint: "ZONE", help: "The sidecar's: where this host is", fallback: "local", parse: name },
   insecure: { hint: "", help: "Serve addresses that other machines reach", parse: flag },
 } satisfies Flags;
 
-export type UpSettings = Settings<typeof FLAGS>;
+type UpSettings = Settings<typeof FLAGS>;
 
 export const up = command({
   name: "up",
@@ -80,27 +94,21 @@ const ROUTED_MS = 10_000;
 
 /** Control plane, then sidecar and demo; answers with whether the demo is there: `none`, `routed` or `silent`. */
 async function startAll(stack: Stack, settings: UpSettings, data: string, signal: AbortSignal) {
-  const { http, grpc, egress, admin, realm, store, insecure, noDemo } = settings;
-  const more = insecure ? ["--insecure"] : [];
+  const { http, egress, admin, realm, noDemo } = settings;
   stack.start({
     name: "control-plane",
     rank: 0,
     rights: "control-plane",
     main: "control-plane/main.ts",
-    args: [
-      ...["--data", join(data, "control-plane"), "--http", formatAddress(http), "--grpc", formatAddress(grpc)],
-      ...(store ? ["--store", store] : []),
-      ...more,
-    ],
+    args: controlPlaneArgs(settings, data),
   });
   await mustBeReady("control-plane", http, signal);
-  const where = ["--data", join(data, "sidecar"), "--egress", formatAddress(egress), "--admin", formatAddress(admin)];
   stack.start({
     name: "sidecar",
     rank: 1,
     rights: "sidecar",
     main: "sidecar/main.ts",
-    args: [...where, "--realm", realm, "--host-id", "localhost", "--zone", "local", "--stop-haproxy", ...more],
+    args: sidecarArgs(settings, data),
   });
   if (!noDemo) startDemo(stack);
   await mustBeReady("sidecar", admin, signal);
@@ -109,6 +117,26 @@ async function startAll(stack: Stack, settings: UpSettings, data: string, signal
   const headers = { "portolan-service": "teams", "portolan-realm": realm };
   const problem = await ready(`http://${reachable(egress)}/`, { headers, withinMs: ROUTED_MS, signal });
   return problem === undefined ? "routed" as const : "silent" as const;
+}
+
+/** What the control plane is told. */
+function controlPlaneArgs(settings: UpSettings, data: string): string[] {
+  const { http, grpc, store, maxWatches, maxRequests, insecure } = settings;
+  return [
+    ...["--data", join(data, "control-plane"), "--http", formatAddress(http), "--grpc", formatAddress(grpc)],
+    ...["--max-watches", `${maxWatches}`, "--max-requests", `${maxRequests}`],
+    ...(store ? ["--store", store] : []),
+    ...(insecure ? ["--insecure"] : []),
+  ];
+}
+
+/** What the sidecar is told. */
+function sidecarArgs({ egress, admin, realm, hostId, zone, insecure }: UpSettings, data: string): string[] {
+  return [
+    ...["--data", join(data, "sidecar"), "--egress", formatAddress(egress), "--admin", formatAddress(admin)],
+    ...["--realm", realm, "--host-id", hostId, "--zone", zone, "--stop-haproxy"],
+    ...(insecure ? ["--insecure"] : []),
+  ];
 }
 
 /** Identity in two versions, teams in one; each registers itself. */
@@ -137,8 +165,6 @@ function listener(help: string, env: string, fallback: string): Flag<Address> {
   return { hint: "HOST:PORT", help, env, fallback, parse: address };
 }
 
-/** How programs of this machine reach a listener that may be on all interfaces. */
-export function reachable({ host, port }: Address): string {
-  const local: Readonly<Record<string, string>> = { "0.0.0.0": "127.0.0.1", "::": "::1" };
-  return formatAddress({ host: local[host] ?? host, port });
+function atMost(help: string, env: string, least: number, usual: number): Flag<number> {
+  return { hint: "N", help, env, fallback: `${usual}`, parse: integer(least, 9_999_999) };
 }

@@ -22,7 +22,8 @@ async function withUp(test: (up: Up) => Promise<void>): Promise<void> {
   const addresses = freeAddresses(4);
   const [http = "", grpc = "", egress = "", admin = ""] = addresses;
   const listeners = ["--http", http, "--grpc", grpc, "--egress", egress, "--admin", admin];
-  const child = spawn(["up", "--data", data, ...listeners], { PORTOLAN_REALM: "local" });
+  const servers = ["--max-watches", "500", "--max-requests", "400", "--host-id", "desk", "--zone", "attic"];
+  const child = spawn(["up", "--data", data, ...listeners, ...servers], { PORTOLAN_REALM: "local" });
   const complaints = Array.fromAsync(lines(child.stderr));
   try {
     const printed = lines(child.stdout);
@@ -76,6 +77,8 @@ Deno.test("up runs the chain by name, split moves its calls, and Ctrl-C leaves n
     for (let call = 0; call < 20; call++) {
       assert.equal((await (await fetch("service://identity/")).json()).version, 2);
     }
+    const { followers: [sidecar] } = await (await fetch(`http://${addresses[0]}/api/v1/realms/local/followers`)).json();
+    assert.deepEqual([sidecar.follower.id, sidecar.follower.zone], ["desk", "attic"]);
     child.kill("SIGINT");
     assert.deepEqual([(await child.status).code, await complaints], [0, []]);
     assertFree(addresses);
@@ -86,8 +89,10 @@ Deno.test("up runs the chain by name, split moves its calls, and Ctrl-C leaves n
 
 Deno.test("up says which part ended, stops the others, and ends with 1", async () => {
   await withUp(async ({ child, data, addresses, complaints }) => {
-    const { stdout } = await new Deno.Command("pgrep", { args: ["-f", `${data}/control-plane --http`] }).output();
-    Deno.kill(Number(new TextDecoder().decode(stdout).trim()), "SIGKILL");
+    const { stdout } = await new Deno.Command("pgrep", { args: ["-af", `${data}/control-plane --http`] }).output();
+    const [pid, ...line] = new TextDecoder().decode(stdout).trim().split(" ");
+    assert.match(line.join(" "), / --max-watches 500 --max-requests 400$/);
+    Deno.kill(Number(pid), "SIGKILL");
     assert.equal((await child.status).code, 1);
     assert.match(
       (await complaints).at(-1) ?? "",

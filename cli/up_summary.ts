@@ -1,7 +1,7 @@
 import { type Address, formatAddress } from "../proto/settings.ts";
 import { table } from "./table.ts";
 
-export interface Started {
+interface Started {
   readonly http: Address;
   readonly grpc: Address;
   readonly egress: Address;

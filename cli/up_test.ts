@@ -4,7 +4,6 @@ import { Failure } from "./command.ts";
 import { requireFree } from "./free_ports.ts";
 import { ready } from "./ready.ts";
 import { run } from "./testing/run.ts";
-import { reachable } from "./up.ts";
 import { summary } from "./up_summary.ts";
 
 const at = (text: string) => address(text) as Address;
@@ -37,15 +36,6 @@ Deno.test("ready() asks until the answer is 200, and says what came instead", as
   assert.equal(await ready(url, { withinMs: 60_000, signal }), undefined);
   assert.equal(await ready(url, { withinMs: 1, signal }), "503 not yet");
   await assert.rejects(ready(url, { withinMs: 60_000, signal: AbortSignal.abort(new Error("enough")) }), /enough/);
-});
-
-Deno.test("reachable() turns all interfaces into this machine", () => {
-  assert.deepEqual(["0.0.0.0:1", "[::]:1", "127.0.0.1:1", "[::1]:1"].map(at).map(reachable), [
-    "127.0.0.1:1",
-    "[::1]:1",
-    "127.0.0.1:1",
-    "[::1]:1",
-  ]);
 });
 
 Deno.test("the summary's commands name what differs from the defaults, and only that", () => {

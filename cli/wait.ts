@@ -1,5 +1,6 @@
 import { toJson } from "@bufbuild/protobuf";
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
+import type { Position } from "../proto/gen/portolan/v1/cluster_map_pb.ts";
 import {
   FleetService,
   type WaitForRevisionResponse,
@@ -10,7 +11,7 @@ import type { Client } from "../proto/grpc.ts";
 import type { Flags } from "../proto/settings.ts";
 import { sleep } from "../proto/sleep.ts";
 import { command, EXIT, expectArgs, Failure } from "./command.ts";
-import { ask } from "./control_plane.ts";
+import { ask, CALL } from "./control_plane.ts";
 import { duration, READ, revision } from "./flags.ts";
 import { laggardWords, unreachableWords } from "./follower_words.ts";
 import { count, WHOLE } from "./format.ts";
@@ -36,15 +37,14 @@ Ends with 0 when they all route by it, with 1 when they do not.`,
     const { realm, output, controlPlane, timeout } = settings;
     const timeoutMs = Number(timeout.seconds) * 1000 + (timeout.nanos ?? 0) / 1_000_000;
     using shown = progress(io, "wait");
-    const response = await ask(
-      FleetService,
-      controlPlane,
-      "wait for the followers",
-      (fleet) => arrival(fleet, realm, settings.revision, timeoutMs, shown),
-    );
+    const { response, running } = await ask(FleetService, controlPlane, "wait for the followers", async (fleet) => {
+      const response = await arrival(fleet, realm, settings.revision, timeoutMs, shown);
+      const told = output === "table" && response.laggards.some(({ applied }) => applied);
+      return { response, running: told ? (await fleet.listFollowers({ realm }, CALL)).position : undefined };
+    });
     shown[Symbol.dispose]();
     if (output === "json") io.out(JSON.stringify(toJson(WaitForRevisionResponseSchema, response, WHOLE)) + "\n");
-    else io.out(tableOf(response));
+    else io.out(tableOf(response, running));
     const { verdict } = response;
     if (verdict === Verdict.DONE) return EXIT.done;
     throw new Failure(EXIT.refused, sentenceOf(response, timeoutMs));
@@ -82,9 +82,10 @@ function sayWho({ laggards, unreachable }: WaitForRevisionResponse): string {
   return names ? `${names}${more}` : `cannot ask ${unreachable.join(", ")}`;
 }
 
-function tableOf({ verdict, revision, laggards, unreachable }: WaitForRevisionResponse): string {
+function tableOf(response: WaitForRevisionResponse, running: Position | undefined): string {
+  const { verdict, revision, laggards, unreachable } = response;
   if (verdict === Verdict.DONE) return `Revision ${revision} is everywhere\n`;
-  const rows = laggards.map((state) => [state.follower?.id ?? "-", laggardWords(state, revision, Date.now())]);
+  const rows = laggards.map((state) => [state.follower?.id ?? "-", laggardWords(state, revision, running, Date.now())]);
   return (rows.length > 0 ? table([["FOLLOWER", "WHY"], ...rows]) : "") + unreachableWords(unreachable);
 }
 

@@ -39,6 +39,10 @@ Deno.test("wait and followers name who is behind, cannot use a service, or is go
     /^portolan wait: Revision \d+ is not everywhere after 0 s: 1 follower not there; .*forget ID/,
   );
 
+  here.following.applied({ ...position, epoch: position.epoch - 1n, revision: revision + 9n });
+  const other = await run("wait", "--revision", `${revision}`, "--timeout", "0.1s");
+  assert.equal(other.out, `FOLLOWER  WHY\nrack1     in epoch ${position.epoch - 1n}, not ${position.epoch}\n`);
+
   here.following.applied(position, [{ service: "identity", reason: "too many rows" }]);
   const refused = await run("wait", "--revision", `${revision}`, "--timeout", "0.1s");
   assert.equal(refused.out, 'FOLLOWER  WHY\nrack1     cannot use service "identity": too many rows\n');

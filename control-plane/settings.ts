@@ -3,6 +3,7 @@ import {
   address,
   flag,
   type Flags,
+  integer,
   isLoopback,
   loadSettings,
   Problem,
@@ -41,14 +42,15 @@ export const FLAGS = {
     help: "Watches and renewals that one address may have at once",
     env: "PORTOLAN_MAX_WATCHES",
     fallback: "10000",
-    parse: count,
+    parse: integer(1, 9_999_999),
   },
   maxRequests: {
     hint: "N",
-    help: "Other requests that one address may have under way at once",
+    help: "Other requests that one address may have under way at once; a long answer over HTTP counts twice",
     env: "PORTOLAN_MAX_REQUESTS",
     fallback: "1000",
-    parse: count,
+    // A request that waits, or answers at length, keeps its own place while it asks for another.
+    parse: integer(2, 9_999_999),
   },
   insecure: {
     hint: "",
@@ -74,12 +76,6 @@ export function loadControlPlaneSettings(sources: Sources) {
     );
   }
   return problems.length > 0 ? { kind: "problems" as const, problems } : loaded;
-}
-
-function count(value: string | undefined): number | Problem {
-  return /^[1-9][0-9]{0,6}$/.test(value ?? "")
-    ? Number(value)
-    : new Problem("expected a whole number from 1 to 9999999");
 }
 
 function parseStore(value: string | undefined): StoreChoice | Problem {

@@ -30,6 +30,12 @@ Deno.test("settings default to the embedded store and loopback", () => {
 
 Deno.test("settings refuse limits that are none", () => {
   assert.deepEqual(problems(["--max-watches", "0", "--max-requests", "many"]).length, 2);
+  // One that waits holds two places.
+  assert.deepEqual(problems(["--max-requests", "1"]), [
+    '--max-requests "1": expected a whole number from 2 to 9999999',
+  ]);
+  const { maxWatches, maxRequests } = settings(["--max-watches", "1", "--max-requests", "2"]);
+  assert.deepEqual([maxWatches, maxRequests], [1, 2]);
 });
 
 Deno.test("settings come from flags before the environment before the file", () => {

@@ -67,7 +67,7 @@ export interface CallOptions {
 export type Duplex<M extends Method> = grpc.ClientDuplexStream<MessageInitShape<M["input"]>, MessageShape<M["output"]>>;
 
 /** A call that takes many requests and answers once, when its stream was ended. */
-export interface Upload<M extends Method> {
+interface Upload<M extends Method> {
   readonly stream: grpc.ClientWritableStream<MessageInitShape<M["input"]>>;
   readonly response: Promise<MessageShape<M["output"]>>;
 }

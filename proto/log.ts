@@ -9,7 +9,7 @@ export interface Log {
 }
 
 /** Takes a line with its end; an `urgent` one before anything else happens. */
-export type WriteLine = (line: string, urgent: boolean) => void;
+type WriteLine = (line: string, urgent: boolean) => void;
 
 /** Logs as `program`, to standard error unless told otherwise. */
 export function createLog(program: string, write: WriteLine = toStandardError): Log {

@@ -34,7 +34,7 @@ export interface Sources {
   readonly readFile?: (path: string) => string;
 }
 
-export type Loaded<F extends Flags> =
+type Loaded<F extends Flags> =
   | { readonly kind: "settings"; readonly settings: Settings<F>; readonly positionals: readonly string[] }
   | { readonly kind: "help" }
   | { readonly kind: "problems"; readonly problems: readonly string[] };
@@ -91,7 +91,8 @@ export function describeFlags(flags: Flags): string {
   return rows.map(([left, right]) => `  ${left.padEnd(width)}  ${right}\n`).join("");
 }
 
-function flagName(key: string): string {
+/** `hostId` as it is written: `host-id`. */
+export function flagName(key: string): string {
   return key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }
 
@@ -196,6 +197,12 @@ export function address(value: string | undefined): Address | Problem {
 /** An address as it is written. */
 export function formatAddress({ host, port }: Address): string {
   return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+/** How programs of this machine reach a listener that may be on all interfaces. */
+export function reachable({ host, port }: Address): string {
+  const local: Readonly<Record<string, string>> = { "0.0.0.0": "127.0.0.1", "::": "::1" };
+  return formatAddress({ host: local[host] ?? host, port });
 }
 
 /** Whether only programs of this machine reach it. */

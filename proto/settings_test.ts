@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import {
+  type Address,
   address,
   describeFlags,
   flag,
@@ -11,6 +12,7 @@ import {
   name,
   optional,
   Problem,
+  reachable,
   text,
 } from "./settings.ts";
 
@@ -156,6 +158,11 @@ Deno.test("address() reads hosts and ports, and formatAddress() writes them", ()
     assert.ok(address(bad) instanceof Problem, bad);
   }
   assert.ok(address(undefined) instanceof Problem);
+});
+
+Deno.test("reachable() turns all interfaces into this machine", () => {
+  const listeners = ["0.0.0.0:1", "[::]:1", "127.0.0.1:1", "[::1]:1"].map((text) => address(text) as Address);
+  assert.deepEqual(listeners.map(reachable), ["127.0.0.1:1", "[::1]:1", "127.0.0.1:1", "[::1]:1"]);
 });
 
 Deno.test("isLoopback() knows addresses that only this machine reaches", () => {

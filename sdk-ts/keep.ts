@@ -12,7 +12,7 @@ export interface Kept {
 
 export const NOTHING_KEPT: Kept = { services: new Map(), until: 0 };
 
-/** architecture.md, "Watching, precisely". */
+/** How long what a new epoch lacks is routed on, in ms: longer than registrars take to come back. */
 export const KEEP_MS = 5 * 60_000;
 
 /** From one map to the next, as `fold` tells it. */

@@ -55,7 +55,7 @@ function poolsOf(service: Service, placed: readonly Placed[]): ReadonlyMap<Pool,
   return new Map([...members].map(([pool, ones]) => [pool, serversOf(service, ones)]));
 }
 
-/** A failing instance is used only where nothing else could be: calls.md, "Choosing an instance". */
+/** A failing instance is used only where nothing else could be. */
 function serversOf(service: Service, placed: readonly Placed[]): Servers {
   const choose = (alsoFailing: boolean): Servers =>
     new Map(placed.map((one) => [one.instance.id, serverOf(service, one, alsoFailing)]));

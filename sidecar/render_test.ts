@@ -31,7 +31,7 @@ Deno.test("render() takes out what is disabled, and what fails where anything el
   assert.equal(ready({ instances: [instance("i1", { ...failing, enabled: false }), instance("i2", failing)] }), "i2");
 });
 
-Deno.test("render() sends calls to those that calls.md lets a caller choose from, and to no others", () => {
+Deno.test("render() sends calls to those that are enabled, not draining, of some weight, and failing only where all are", () => {
   const state = fc.record({
     enabled: fc.boolean(),
     draining: fc.boolean(),

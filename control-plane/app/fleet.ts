@@ -29,18 +29,30 @@ export interface Arrival {
   readonly laggards: readonly FollowerState[];
 }
 
+/** Between two rounds of bookmarks through a realm, in ms. */
+const ROUND_MS = 100;
+
+/** Those who wait for something in one realm. */
+interface Waiting {
+  readonly waiters: Set<{ readonly revision: Revision; readonly done: () => void }>;
+  /** The timer after which the followers are counted again, if they are to be. */
+  recount?: ReturnType<typeof setTimeout>;
+}
+
 export class Fleet implements AsyncDisposable {
-  readonly #waiting = new Set<() => void>();
+  readonly #waiting = new Map<Realm, Waiting>();
+  /** The realms whose watchers were sent round just now, and whether somebody has asked for it since. */
+  readonly #rounds = new Map<Realm, { readonly timer: ReturnType<typeof setTimeout>; again: boolean }>();
   readonly #followers: Followers;
   #roster!: Roster;
 
   private constructor(private readonly options: FleetOptions) {
-    this.#followers = new Followers(options.clock.wall, () => this.#wake());
+    this.#followers = new Followers(options.clock.wall, (realm) => this.#wake(realm));
   }
 
   static async open(options: FleetOptions): Promise<Fleet> {
     const fleet = new Fleet(options);
-    fleet.#roster = await Roster.open(options.store, options.log, () => fleet.#wake());
+    fleet.#roster = await Roster.open(options.store, options.log, (realm) => fleet.#wake(realm));
     return fleet;
   }
 
@@ -50,33 +62,26 @@ export class Fleet implements AsyncDisposable {
     return this.#followers.connect(follower, scope);
   }
 
-  /** It stops for good: nobody waits for it, unless another of its name has come. */
+  /** It stops for good: nobody waits for it, unless another of its name has come. Only sidecars are missed at all. */
   async goodbye({ state }: Connection): Promise<void> {
-    const { follower, scope } = state;
-    if (this.#followers.of(scope.realm).get(follower.id) !== state) return;
-    const commit = await this.#roster.forget(scope.realm, follower.id);
+    const { follower: { kind, id }, scope: { realm } } = state;
+    if (kind !== "sidecar" || this.#followers.find(realm, kind, id) !== state) return;
+    const commit = await this.#roster.forget(realm, id);
     if (commit && commit.kind !== "committed") {
-      this.options.log.warn("Cannot take a follower off the roster", { follower: follower.id, outcome: commit.kind });
+      this.options.log.warn("Cannot take a follower off the roster", { follower: id, outcome: commit.kind });
     }
   }
 
   /** Those that are connected, and those of the roster that are not; by id, in byte order. */
   list(realm: Realm): readonly FollowerState[] {
-    const all = new Map(this.#followers.of(realm));
-    for (const { follower, services } of this.#roster.of(realm)) {
-      if (all.get(follower.id)?.follower.kind === "sidecar") continue;
-      const scope = {
-        realm,
-        ...(services && { services: new Set(services.map((name) => must(parseServiceName(name)))) }),
-      };
-      all.set(follower.id, { follower, scope, refused: [], connected: false });
-    }
-    return [...all.values()].sort((a, b) => a.follower.id < b.follower.id ? -1 : 1);
+    return [...this.#all(realm)].sort(({ follower: a }, { follower: b }) =>
+      (a.id === b.id ? a.kind < b.kind : a.id < b.id) ? -1 : 1
+    );
   }
 
   /** Takes a sidecar that will not come back off the roster. */
   async forget(caller: Caller, realm: Realm, id: string): Promise<Written | Refusal> {
-    if (this.#followers.of(realm).get(id)?.follower.kind === "sidecar") {
+    if (this.#followers.find(realm, "sidecar", id)) {
       return refuse("in_use", `Cannot forget follower "${id}": it is connected; stop it first`);
     }
     const commit = await this.#roster.forget(realm, id);
@@ -100,34 +105,95 @@ export class Fleet implements AsyncDisposable {
   async wait(realm: Realm, revision: Revision, signal: AbortSignal): Promise<Arrival> {
     const { hub } = this.options;
     await hub.reached(revision, signal).catch(() => {});
-    // Who is owed nothing would say so with the next bookmark only.
-    if (!signal.aborted) hub.bookmark(realm);
-    for (;;) {
-      const { promise, resolve } = Promise.withResolvers<void>();
-      const wake = () => resolve();
-      this.#waiting.add(wake);
-      signal.addEventListener("abort", wake, { once: true });
-      try {
-        const arrival = this.#arrival(realm, revision);
-        if (arrival.done || signal.aborted) return arrival;
-        await promise;
-      } finally {
-        this.#waiting.delete(wake);
-        signal.removeEventListener("abort", wake);
-      }
+    if (!signal.aborted && this.#routedByAll(realm, revision) < revision) {
+      // Who is owed nothing would say so with the next bookmark only.
+      this.#bookmark(realm);
+      await this.#arrived(realm, revision, signal);
     }
+    return signal.aborted ? this.#arrival(realm, revision) : { done: true, revision, laggards: [] };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    for (const { timer } of this.#rounds.values()) clearTimeout(timer);
     await this.#roster[Symbol.asyncDispose]();
+  }
+
+  *#all(realm: Realm): Generator<FollowerState> {
+    yield* this.#followers.of(realm);
+    for (const { follower, services } of this.#roster.of(realm)) {
+      if (this.#followers.find(realm, "sidecar", follower.id)) continue;
+      const scope = {
+        realm,
+        ...(services && { services: new Set(services.map((name) => must(parseServiceName(name)))) }),
+      };
+      yield { follower, scope, refused: [], connected: false };
+    }
   }
 
   #arrival(realm: Realm, revision: Revision): Arrival {
     const position = this.options.hub.current().position;
-    const laggards = this.list(realm).filter((state) =>
-      state.follower.kind !== "tool" && lags(state, position, revision)
-    );
+    const laggards = this.list(realm).filter((state) => counts(state) && routedBy(state, position) < revision);
     return { done: position.revision >= revision && laggards.length === 0, revision, laggards };
+  }
+
+  /** Resolves once everybody who counts routes by `revision`, or when `signal` ends the wait. */
+  async #arrived(realm: Realm, revision: Revision, signal: AbortSignal): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const waiting = this.#waiting.get(realm) ?? { waiters: new Set() };
+    const waiter = { revision, done: () => resolve() };
+    this.#waiting.set(realm, waiting);
+    waiting.waiters.add(waiter);
+    signal.addEventListener("abort", waiter.done, { once: true });
+    try {
+      await promise;
+    } finally {
+      signal.removeEventListener("abort", waiter.done);
+      waiting.waiters.delete(waiter);
+      if (waiting.waiters.size === 0) {
+        clearTimeout(waiting.recount);
+        this.#waiting.delete(realm);
+      }
+    }
+  }
+
+  /** Thousands may speak at once: they are counted once, afterwards, for all who wait. */
+  #wake(realm: Realm): void {
+    const waiting = this.#waiting.get(realm);
+    if (!waiting || waiting.recount !== undefined) return;
+    waiting.recount = setTimeout(() => {
+      delete waiting.recount;
+      const wanted = [...waiting.waiters].map(({ revision }) => revision);
+      const least = this.#routedByAll(realm, wanted.reduce((a, b) => a < b ? a : b));
+      for (const { revision, done } of waiting.waiters) if (least >= revision) done();
+    }, 0);
+  }
+
+  /** The newest revision that everybody who counts routes by; any before `wanted` if it is before that. */
+  #routedByAll(realm: Realm, wanted: Revision): Revision {
+    const position = this.options.hub.current().position;
+    let least = position.revision;
+    for (const state of this.#all(realm)) {
+      const revision = counts(state) ? routedBy(state, position) : least;
+      if (revision < least) least = revision;
+      if (least < wanted) break;
+    }
+    return least;
+  }
+
+  /** Asks all watchers of a realm how far they are; whoever asks too early is served by the next round. */
+  #bookmark(realm: Realm): void {
+    const round = this.#rounds.get(realm);
+    if (round) {
+      round.again = true;
+      return;
+    }
+    this.options.hub.bookmark(realm);
+    const timer = setTimeout(() => {
+      const again = this.#rounds.get(realm)?.again;
+      this.#rounds.delete(realm);
+      if (again) this.#bookmark(realm);
+    }, ROUND_MS);
+    this.#rounds.set(realm, { timer, again: false });
   }
 
   #expect(follower: Follower, scope: Scope): void {
@@ -144,14 +210,17 @@ export class Fleet implements AsyncDisposable {
       (error) => log.error("Cannot put a follower on the roster", { follower: follower.id, error }),
     );
   }
-
-  #wake(): void {
-    for (const resolve of this.#waiting) resolve();
-  }
 }
 
-/** Not there, not that far, or unable to use something of it. */
-function lags({ connected, applied, refused }: FollowerState, position: Position, revision: Revision): boolean {
-  return !connected || !applied || applied.epoch !== position.epoch || applied.revision < revision ||
-    refused.length > 0;
+/** A tool routes nothing. */
+function counts({ follower }: FollowerState): boolean {
+  return follower.kind !== "tool";
+}
+
+/** Before every revision. */
+const NOWHERE = -1n as Revision;
+
+/** Nowhere: it is not there, in another epoch, or unable to use something of what it holds. */
+function routedBy({ connected, applied, refused }: FollowerState, { epoch }: Position): Revision {
+  return connected && applied?.epoch === epoch && refused.length === 0 ? applied.revision : NOWHERE;
 }

@@ -7,7 +7,6 @@ import type { Store } from "../store/store.ts";
 import { type Log, SILENT } from "../../proto/log.ts";
 import { Fleet } from "./fleet.ts";
 import type { Follower } from "./followers.ts";
-import { Roster } from "./roster.ts";
 import {
   caller,
   done,
@@ -49,6 +48,11 @@ async function rostered(store: Store, ...ids: string[]) {
   const { revision, same } = await arrived();
   if (same) return;
   for await (const _ of store.watch("roster/", revision, never)) if ((await arrived()).same) return;
+}
+
+/** Lets everything go on that waits for nothing but its turn. */
+async function settled() {
+  for (let i = 0; i < 50; i++) await Promise.resolve();
 }
 
 const names = (states: readonly { follower: Follower }[]) => states.map(({ follower }) => follower.id);
@@ -102,6 +106,53 @@ Deno.test("Fleet.wait() wakes up for each word that counts", () =>
     assert.equal((await fleet.wait(LOCAL, revision, now)).laggards.length, 1);
     done(await fleet.forget(caller, LOCAL, "sidecar"));
     assert.deepEqual(await waiting, { done: true, revision, laggards: [] });
+  }));
+
+Deno.test("Fleet counts once for all who wait in a realm, however many speak, and not for another realm", () =>
+  withFleet(async (fleet, plane) => {
+    const position = plane.hub.current().position;
+    const sdks = Array.from({ length: 20 }, (_, i) => fleet.connect(follower(`sdk-${i}`, "sdk"), local));
+    using elsewhere = fleet.connect(follower("elsewhere", "sdk"), { realm: "testing" as Realm });
+    const waiting = Array.from({ length: 5 }, () => fleet.wait(LOCAL, position.revision, never));
+    await settled();
+    let counts = 0;
+    const { hub } = plane;
+    const current = hub.current.bind(hub);
+    hub.current = () => (counts++, current());
+    for (let i = 0; i < 5; i++) elsewhere.applied(position, []);
+    await new Promise((resolve) => setTimeout(resolve, 0));
+    assert.equal(counts, 0, "of another realm");
+    for (const sdk of sdks) {
+      sdk.applied(position, []);
+      await settled();
+    }
+    for (const { done } of await Promise.all(waiting)) assert.ok(done);
+    assert.equal(counts, 1);
+    for (const sdk of sdks) sdk[Symbol.dispose]();
+  }));
+
+Deno.test("Fleet.wait() asks the watchers of a realm at once, and for all who come soon after once more", () =>
+  withFleet(async (fleet, plane) => {
+    const { position: { revision } } = plane.hub.current();
+    const asked: Realm[] = [];
+    const again = Promise.withResolvers<void>();
+    plane.hub.bookmark = (realm) => {
+      if (asked.push(realm) === 3) again.resolve();
+    };
+    const everybodyIs = fleet.wait(LOCAL, revision, never);
+    assert.ok((await everybodyIs).done);
+    assert.deepEqual(asked, [], "nobody is to be asked");
+    using _sdk = fleet.connect(follower("sdk", "sdk"), local);
+    using _elsewhere = fleet.connect(follower("sdk", "sdk"), { realm: "testing" as Realm });
+    const enough = new AbortController();
+    const realms = [LOCAL, LOCAL, LOCAL, "testing" as Realm, LOCAL];
+    const waiting = realms.map((realm) => fleet.wait(realm, revision, enough.signal));
+    await settled();
+    assert.deepEqual(asked, [LOCAL, "testing"]);
+    await again.promise;
+    assert.deepEqual(asked, [LOCAL, "testing", LOCAL]);
+    enough.abort();
+    for (const { done } of await Promise.all(waiting)) assert.ok(!done);
   }));
 
 Deno.test("Fleet.wait() ends with its signal, though the revision never comes", () =>
@@ -174,6 +225,30 @@ Deno.test("the goodbye of a sidecar whose successor is there already is the end 
     assert.deepEqual(fleet.list(LOCAL).map(({ connected }) => connected), [false], "it is missed");
   }));
 
+Deno.test("a program or a tool of a sidecar's id is somebody else: it neither hides it nor says goodbye for it", () =>
+  withFleet(async (fleet, plane) => {
+    const cut = fleet.connect(follower("a"), local);
+    await rostered(plane.store, "a");
+    const kinds = () => Object.fromEntries(fleet.list(LOCAL).map((state) => [state.follower.kind, state.connected]));
+    for (const kind of ["sdk", "tool"] as const) {
+      using other = fleet.connect(follower("a", kind), local);
+      assert.deepEqual(kinds(), { sidecar: true, [kind]: true });
+      assert.equal(refusal(await fleet.forget(caller, LOCAL, "a")).code, "in_use");
+      await fleet.goodbye(other);
+    }
+    cut[Symbol.dispose]();
+    for (const kind of ["sdk", "tool"] as const) {
+      using other = fleet.connect(follower("a", kind), local);
+      await fleet.goodbye(other);
+      assert.deepEqual(kinds(), { sidecar: false, [kind]: true });
+    }
+    const { revision } = plane.hub.current().position;
+    assert.deepEqual(names((await fleet.wait(LOCAL, revision, now)).laggards), ["a"], "it is missed");
+    using _other = fleet.connect(follower("a", "sdk"), local);
+    done(await fleet.forget(caller, LOCAL, "a"));
+    assert.deepEqual(kinds(), { sdk: true });
+  }));
+
 Deno.test("Fleet says so where the roster cannot be written", async () => {
   const memory = openMemoryStore();
   let full = false;
@@ -195,61 +270,4 @@ Deno.test("Fleet says so where the roster cannot be written", async () => {
     full = false;
     await plane.change(register("a"));
   }, { store, log });
-});
-
-Deno.test("Roster follows what other control planes write to it, also after its log was lost", async () => {
-  const memory = openMemoryStore();
-  let cut: (() => void) | undefined;
-  const store = overlaid(memory, {
-    async *watch(prefix, after, signal) {
-      const lost = new Promise<never>((_, reject) => cut = () => reject(new Error("cut off")));
-      const batches = memory.watch(prefix, after, signal)[Symbol.asyncIterator]();
-      for (;;) {
-        const next = await Promise.race([batches.next(), lost]);
-        if (next.done) return;
-        yield next.value;
-      }
-    },
-  });
-  let changed = Promise.withResolvers<void>();
-  await using mine = await Roster.open(store, SILENT, () => changed.resolve());
-  await using other = await Roster.open(memory, SILENT, () => {});
-  const expect = async (id: string) => {
-    changed = Promise.withResolvers();
-    await other.expect({ follower: follower(id), realm: LOCAL, since: 5 });
-    await changed.promise;
-  };
-  await expect("a");
-  assert.deepEqual(names(mine.of(LOCAL)), ["a"]);
-  cut!();
-  await expect("b");
-  assert.deepEqual(names(mine.of(LOCAL)), ["a", "b"]);
-  changed = Promise.withResolvers();
-  await other.forget(LOCAL, "a");
-  await changed.promise;
-  assert.deepEqual(names(mine.of(LOCAL)), ["b"]);
-  assert.equal((await mine.forget(LOCAL, "b"))?.kind, "committed");
-});
-
-Deno.test("Roster knows its own writes before its log tells of them, and is not led back by it", async () => {
-  const memory = openMemoryStore();
-  const goesOn = Promise.withResolvers<void>();
-  const told = Promise.withResolvers<void>();
-  const store = overlaid(memory, {
-    async *watch(...how) {
-      await goesOn.promise;
-      for await (const batch of memory.watch(...how)) {
-        yield batch;
-        if (batch.revision === 3n) told.resolve();
-      }
-    },
-  });
-  const seen: string[] = [];
-  await using roster: Roster = await Roster.open(store, SILENT, () => seen.push(names(roster.of(LOCAL)).join()));
-  await roster.expect({ follower: follower("a"), realm: LOCAL, since: 5 });
-  await roster.forget(LOCAL, "a");
-  await roster.expect({ follower: follower("b"), realm: LOCAL, since: 5 });
-  goesOn.resolve();
-  await told.promise;
-  assert.deepEqual(seen, ["a", "", "b"]);
 });

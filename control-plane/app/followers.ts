@@ -31,28 +31,48 @@ export interface FollowerState {
 }
 
 export class Followers {
-  readonly #connected = new Map<Realm, Set<Connection>>();
+  /** By realm, then by who it is: the newest connection of each comes last. Nothing is kept of who has gone. */
+  private readonly connected = new Map<Realm, Map<string, Connection[]>>();
 
-  /** `now` is the wall clock in ms; `changed` is called after each word of a follower's. */
-  constructor(private readonly now: () => number, private readonly changed: () => void = () => {}) {}
+  /** `now` is the wall clock in ms; `changed` is called after each word of a follower's, with its realm. */
+  constructor(private readonly now: () => number, private readonly changed: (realm: Realm) => void = () => {}) {}
 
   /** Lists a follower until its connection is disposed. */
   connect(follower: Follower, scope: Scope): Connection {
-    const ofRealm = this.#connected.get(scope.realm) ?? new Set();
-    const connection: Connection = new Connection(follower, scope, this.now, this.changed, () => {
-      ofRealm.delete(connection);
-      this.changed();
+    const { realm } = scope;
+    const changed = () => this.changed(realm);
+    const connection: Connection = new Connection(follower, scope, this.now, changed, () => {
+      this.#remove(realm, connection);
+      changed();
     });
-    this.#connected.set(scope.realm, ofRealm.add(connection));
-    this.changed();
+    const ofRealm = this.connected.get(realm) ?? new Map<string, Connection[]>();
+    const key = keyOf(follower.kind, follower.id);
+    const own = ofRealm.get(key) ?? [];
+    own.push(connection);
+    this.connected.set(realm, ofRealm.set(key, own));
+    changed();
     return connection;
   }
 
-  /** By id. Of several connections of one follower the newest speaks for it. */
-  of(realm: Realm): ReadonlyMap<string, FollowerState> {
-    const newest = new Map<string, FollowerState>();
-    for (const { state } of this.#connected.get(realm) ?? []) newest.set(state.follower.id, state);
-    return newest;
+  /** In no order. A follower is its kind and id; of several connections of one the newest speaks for it. */
+  *of(realm: Realm): Generator<FollowerState> {
+    for (const own of this.connected.get(realm)?.values() ?? []) yield own.at(-1)!.state;
+  }
+
+  /** One of those. */
+  find(realm: Realm, kind: Follower["kind"], id: string): FollowerState | undefined {
+    return this.connected.get(realm)?.get(keyOf(kind, id))?.at(-1)?.state;
+  }
+
+  #remove(realm: Realm, connection: Connection): void {
+    const { kind, id } = connection.state.follower;
+    const ofRealm = this.connected.get(realm);
+    const own = ofRealm?.get(keyOf(kind, id));
+    const at = own?.indexOf(connection) ?? -1;
+    if (!ofRealm || !own || at < 0) return;
+    own.splice(at, 1);
+    if (own.length === 0) ofRealm.delete(keyOf(kind, id));
+    if (ofRealm.size === 0) this.connected.delete(realm);
   }
 }
 
@@ -93,4 +113,8 @@ export class Connection implements Disposable {
     this.state = { ...state, lastSeen: this.now() };
     this.changed();
   }
+}
+
+function keyOf(kind: Follower["kind"], id: string): string {
+  return `${kind}/${id}`;
 }

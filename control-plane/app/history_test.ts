@@ -4,7 +4,8 @@ import { type ClusterMap, findService } from "../domain/cluster_map.ts";
 import type { Realm, Revision, ServiceName } from "../domain/names.ts";
 import { anyCommand } from "../domain/testing.ts";
 import { history, type HistoryEntry, type HistoryQuery } from "./history.ts";
-import { caller, command, LOCAL, operation, register, type TestPlane, testPlane } from "./testing.ts";
+import { openMemoryStore } from "../store/memory.ts";
+import { caller, command, LOCAL, operation, overlaid, register, type TestPlane, testPlane } from "./testing.ts";
 
 async function told(plane: TestPlane, query: Partial<HistoryQuery> = {}): Promise<HistoryEntry[]> {
   const entries = history(plane.store, { realm: LOCAL, after: 0n as Revision, ...query });
@@ -125,4 +126,77 @@ Deno.test("history() of many services at once reads what it needs of each", asyn
   const entries = await told(plane, { operationId: "op" as never, limit: 66 });
   assert.equal(entries.length, 66);
   assert.ok(entries.every(({ before, after }) => before?.instances.length === 1 && after?.instances[0]?.draining));
+});
+
+Deno.test("history() of the newest changes looks through no more of the past than it needs", async () => {
+  const memory = openMemoryStore();
+  let oldest: bigint | undefined;
+  const store = overlaid(memory, {
+    history: (prefix, after, until) => {
+      oldest = oldest !== undefined && oldest < after ? oldest : after;
+      return memory.history(prefix, after, until);
+    },
+  });
+  await using plane = await testPlane({ store });
+  await plane.change(register("b"));
+  for (let port = 1; port <= 2_000; port++) await plane.change(register("a", "i", { port }));
+  const newest = plane.hub.current().position.revision;
+  oldest = undefined;
+  const entries = await told(plane, { limit: 3 });
+  assert.deepEqual(entries.map(({ revision }) => newest - revision), [2n, 1n, 0n]);
+  assert.ok(newest - oldest! < 500n, `looked back to ${oldest} from ${newest}`);
+  // What is rare is looked for further back, and further.
+  assert.deepEqual((await told(plane, { limit: 1, service: "b" as ServiceName })).map(({ service }) => service), ["b"]);
+  assert.equal((await told(plane, { limit: 1_999 })).length, 1_999);
+  assert.equal((await told(plane, { limit: 5_000 })).length, 2_001);
+});
+
+Deno.test("history() goes on from what is still there where the past is forgotten meanwhile", async () => {
+  const memory = openMemoryStore();
+  let forget: Revision | undefined;
+  const store = overlaid(memory, {
+    // The past is read as if that took long: it is forgotten by then.
+    async *history(...how) {
+      if (forget !== undefined && how[2]?.upTo !== undefined) await memory.forget(forget);
+      forget = undefined;
+      yield* memory.history(...how);
+    },
+    read: async (prefix, at, signal) => {
+      if (forget !== undefined && at !== undefined) {
+        await memory.forget(forget);
+        forget = undefined;
+      }
+      return await memory.read(prefix, at, signal);
+    },
+  });
+  await using plane = await testPlane({ store });
+  for (let n = 0; n < 10; n++) await plane.change(register("a", `i${n}`));
+  const all = await told(plane);
+  forget = all[2]!.revision;
+  assert.deepEqual(await told(plane), all.slice(3));
+  forget = all[4]!.revision;
+  assert.deepEqual(await told(plane, { limit: 10 }), all.slice(5), "while it is looked for");
+
+  const seen: HistoryEntry[] = [];
+  for await (const entry of history(memory, { realm: LOCAL, after: 0n as Revision })) {
+    seen.push(entry);
+    if (seen.length === 2) await memory.forget(all[8]!.revision);
+  }
+  assert.deepEqual(seen, [all[5], all[6], all[9]], "while it is told");
+});
+
+Deno.test("history() ends with its signal", async () => {
+  await using plane = await testPlane();
+  for (let n = 0; n < 3; n++) await plane.change(register("a", `i${n}`));
+  for (const limit of [undefined, 2]) {
+    const gone = new AbortController();
+    const entries = told(plane, { signal: gone.signal, ...(limit && { limit }) });
+    gone.abort(new Error("nobody waits"));
+    await assert.rejects(entries, /nobody waits/);
+  }
+  const gone = new AbortController();
+  const entries = history(plane.store, { realm: LOCAL, after: 0n as Revision, signal: gone.signal });
+  await assert.rejects(async () => {
+    for await (const _ of entries) gone.abort(new Error("nobody waits"));
+  }, /nobody waits/);
 });

@@ -1,7 +1,7 @@
 /** Makes a realm what somebody says it is: everything is checked first, then committed in many steps, then a new epoch begins. */
-import type { Change } from "../domain/change.ts";
 import {
   type Alias,
+  findService,
   type Instance,
   MAX_INSTANCES,
   MAX_SERVICE_BYTES,
@@ -9,17 +9,18 @@ import {
   realmOf,
 } from "../domain/cluster_map.ts";
 import type { Service } from "../domain/cluster_map.ts";
-import type { OfService } from "../domain/decision.ts";
-import type { LeaseId, Realm, ServiceName } from "../domain/names.ts";
+import { accept } from "../domain/decision.ts";
+import type { Realm, Revision, ServiceName } from "../domain/names.ts";
 import { halfDone, isRefusal, type Refusal, refuse } from "../domain/refusal.ts";
-import { type ServiceSpec, specBytes } from "../domain/service_spec.ts";
-import { aliasBytes, instanceBytes, SERVICE_BYTES } from "../domain/size.ts";
+import type { ServiceSpec } from "../domain/service_spec.ts";
+import { serviceBytes } from "../domain/size.ts";
 import type { Store } from "../store/store.ts";
 import type { Caller } from "./caller.ts";
 import type { Clock } from "./clock.ts";
 import type { Hub } from "./hub.ts";
+import { Course, leaving, type Next } from "./import_course.ts";
 import type { Operations } from "./operations.ts";
-import { type Note, writesOf } from "./store_keys.ts";
+import { guardOf, type Note, writesOf } from "./store_keys.ts";
 
 /** A service as it is to be; leases are not taken over. */
 export interface ImportedService {
@@ -45,11 +46,15 @@ export interface ImportOptions {
 
 /** More than this share of a realm's instances or services, in percent, goes only by force. */
 const MOST_REMOVED = 30;
-/** Changes in one commit: commits stay small, also for stores that bound them. */
-const AT_ONCE = 80;
-const COMMITS_AT_ONCE = 64;
+/** Services that are written at once. */
+const AT_ONCE = 64;
+/** For one commit, while others write to the same service. */
+const MOST_TRIES = 128;
 
-/** Replaces what `realm` holds. Refused before anything is written, or by the store on the way: then it can be repeated. */
+/**
+ * Replaces what `realm` holds. Refused before anything is written, or on the way, by the store or because somebody else
+ * wrote something that it does not go with: then it can be repeated. Who registers meanwhile stays.
+ */
 export async function importRealm(
   options: ImportOptions,
   caller: Caller,
@@ -57,7 +62,7 @@ export async function importRealm(
   services: readonly ImportedService[],
   force: boolean,
 ): Promise<Imported | Refusal> {
-  const { hub, store, clock, operations } = options;
+  const { hub, clock, operations } = options;
   const { services: present } = realmOf(hub.current(), realm);
   const wanted = new Map(services.map((service) => [service.name, service]));
   const gone = [...present].map(([, service]) => service).filter(({ name }) => !wanted.has(name));
@@ -70,79 +75,94 @@ export async function importRealm(
     operation: "import",
     ...(caller.reason && { reason: caller.reason }),
   };
-  const additions = services.flatMap((service) => inSteps(realm, service.name, additionsOf(service)));
-  const removals = [
-    ...services.flatMap((service) => inSteps(realm, service.name, removalsOf(service, present.get(service.name)))),
-    ...gone.map(({ name }): Change[] => [{ kind: "delete_service", realm, service: name }]),
-  ];
+  const courses = services.map((service) => new Course(service, present.get(service.name)));
   // What goes waits until all that is new is there: nobody is without instances on the way, wherever it ends.
-  const failure = await commitAll(store, [...grouped(additions), ...grouped(removals)], note);
-  if (failure) {
-    const { reason, nothing } = failure;
-    if (nothing) return refuse("unavailable", `Cannot import realm "${realm}": ${reason}`);
-    return refuse("unknown", `Cannot import all of realm "${realm}": ${reason}; what was written stays, import again`);
+  const stages: readonly Way[][] = [
+    courses.map((course) => ({ name: course.name, next: course.coming, course })),
+    courses.map((course) => ({ name: course.name, next: course.going, course })),
+    gone.map((service) => ({ name: service.name, next: leaving(service) })),
+  ];
+  const writing = new Writing(options, caller, realm, note);
+  for (const ways of stages) {
+    const failure = await writing.goAll(ways);
+    if (failure) return failure;
   }
   const position = await operations.beginEpoch(caller);
   return isRefusal(position) ? halfDone(position) : { position, services: services.length, removed: gone.length };
 }
 
-/** Commits that are made at once. */
-function* grouped(commits: readonly Change[][]): Generator<readonly Change[][]> {
-  for (let from = 0; from < commits.length; from += COMMITS_AT_ONCE) yield commits.slice(from, from + COMMITS_AT_ONCE);
+/** What is to become of a service in one stage. */
+interface Way {
+  readonly name: ServiceName;
+  readonly next: Next;
+  readonly course?: Course;
 }
 
-/** Commits group after group; answers with why one was not made, and whether nothing was written for certain. */
-async function commitAll(store: Store, groups: readonly (readonly Change[][])[], note: Note) {
-  for (const [at, group] of groups.entries()) {
-    const outcomes = await Promise.all(group.map((changes) => store.commit(writesOf(changes, note))));
-    const failed = outcomes.find(({ kind }) => kind !== "committed");
-    if (!failed) continue;
-    const nothing = at === 0 && outcomes.every(({ kind }) => kind === "refused");
-    return { reason: "reason" in failed ? failed.reason : failed.kind, nothing };
+interface Failure {
+  readonly code: "conflict" | "unavailable" | "unknown";
+  readonly reason: string;
+}
+
+/** Commits steps, each on what it was decided by. */
+class Writing {
+  #written = false;
+  #failure: Failure | undefined;
+
+  constructor(
+    private readonly options: Pick<ImportOptions, "store" | "hub">,
+    private readonly caller: Caller,
+    private readonly realm: Realm,
+    private readonly note: Note,
+  ) {}
+
+  /** Goes all ways to their ends, some at once; a failure of one stops the others. */
+  async goAll(ways: readonly Way[]): Promise<Refusal | undefined> {
+    const left = ways.values();
+    const worker = async () => {
+      for (const way of left) {
+        const failure = await this.#go(way);
+        if (failure) this.#failure = failure;
+      }
+    };
+    await Promise.all(Array.from({ length: Math.min(AT_ONCE, ways.length) }, worker));
+    return this.#failure && this.#refusal(this.#failure);
   }
-  return undefined;
-}
 
-function additionsOf({ enabled, spec, instances, aliases }: ImportedService): OfService[] {
-  return [
-    { kind: "put_service", enabled, spec },
-    ...instances.map((one): OfService => {
-      const lease = one.ttl === undefined ? {} : { lease: crypto.randomUUID() as LeaseId };
-      return { kind: "put_instance", instance: { ...one, ...lease } };
-    }),
-    ...aliases.map((alias): OfService => ({ kind: "put_alias", alias })),
-  ];
-}
-
-function removalsOf({ instances, aliases }: ImportedService, present: Service | undefined): OfService[] {
-  const ids = new Set<string>(instances.map(({ id }) => id));
-  const names = new Set<string>(aliases.map(({ name }) => name));
-  return [
-    ...present?.instances.filter(({ id }) => !ids.has(id)).map(({ id }): OfService => ({
-      kind: "delete_instance",
-      id,
-    })) ?? [],
-    ...present?.aliases.filter(({ name }) => !names.has(name)).map(({ name }): OfService => ({
-      kind: "delete_alias",
-      name,
-    })) ?? [],
-  ];
-}
-
-/** Changes of a service as commits, each of which touches it. */
-function inSteps(realm: Realm, service: ServiceName, changes: readonly OfService[]): Change[][] {
-  const commits: Change[][] = [];
-  for (let from = 0; from < changes.length; from += AT_ONCE) {
-    const some: OfService[] = [...changes.slice(from, from + AT_ONCE), { kind: "touch_service" }];
-    commits.push(some.map((change) => ({ ...change, realm, service }) as Change));
+  /** Why it did not come to its end, if so. */
+  async #go({ name, next, course }: Way): Promise<Failure | undefined> {
+    const { store, hub } = this.options;
+    for (let tries = 0; tries < MOST_TRIES && !this.#failure; tries++) {
+      const map = hub.current();
+      const service = findService(map, this.realm, name);
+      const step = next(service);
+      if (!step) return undefined;
+      if (step.kind === "blocked") return { code: "conflict", reason: step.reason };
+      const { changes, relies } = accept({ realm: this.realm, service: name }, service, step);
+      const outcome = await store.commit(writesOf(changes, this.note), relies.map(guardOf));
+      if (outcome.kind === "conflict") {
+        await hub.reached((map.position.revision + 1n) as Revision, this.caller.signal);
+        continue;
+      }
+      if (outcome.kind !== "refused") this.#written = true;
+      if (outcome.kind === "refused") return { code: "unavailable", reason: outcome.reason };
+      if (outcome.kind === "unknown") return { code: "unknown", reason: outcome.reason };
+      await hub.reached(outcome.revision, this.caller.signal);
+      course?.done(step, outcome.revision);
+      tries = -1;
+    }
+    return this.#failure ?? { code: "conflict", reason: `others kept changing service "${name}"` };
   }
-  return commits;
+
+  #refusal({ code, reason }: Failure): Refusal {
+    if (!this.#written) return refuse(code, `Cannot import realm "${this.realm}": ${reason}; import again`);
+    const sentence = `Cannot import all of realm "${this.realm}": ${reason}; what was written stays, import again`;
+    return refuse(code === "conflict" ? code : "unknown", sentence);
+  }
 }
 
-function sizeProblem({ name, spec, instances, aliases }: ImportedService): Refusal | undefined {
-  const bytes = instances.reduce((sum, one) => sum + instanceBytes(one), SERVICE_BYTES + name.length) +
-    aliases.reduce((sum, one) => sum + aliasBytes(one), specBytes(spec));
-  if (instances.length <= MAX_INSTANCES && bytes <= MAX_SERVICE_BYTES) return undefined;
+function sizeProblem(service: ImportedService): Refusal | undefined {
+  const { name, instances } = service;
+  if (instances.length <= MAX_INSTANCES && serviceBytes(service) <= MAX_SERVICE_BYTES) return undefined;
   return refuse("too_large", `Cannot import service "${name}": it is larger than ${MAX_INSTANCES} instances or 1 MiB`);
 }
 

@@ -5,6 +5,7 @@ import type { LeaseId, Realm } from "../domain/names.ts";
 import { anyCommand, Folded } from "../domain/testing.ts";
 import { servicesIn } from "../domain/update.ts";
 import { openMemoryStore } from "../store/memory.ts";
+import type { Store } from "../store/store.ts";
 import { type ImportedService, importRealm } from "./import.ts";
 import { caller, command, done, LOCAL, overlaid, refusal, register, type TestPlane, testPlane } from "./testing.ts";
 
@@ -213,4 +214,84 @@ Deno.test("who registers while an import runs is there after it", async () => {
   const is: Service | undefined = plane.service("a");
   assert.deepEqual(is?.instances.map(({ id }) => id).filter((id) => id.startsWith("mine")), ids(5, "mine"));
   assert.equal(is?.instances.length, 205);
+});
+
+/** A store on which something is done before the commit of this number, counted while it is armed. */
+function between() {
+  const memory = openMemoryStore();
+  let work: (() => Promise<unknown>) | undefined;
+  let left = Infinity;
+  const commit: Store["commit"] = async (...how) => {
+    if (--left === 0) await work?.();
+    return await memory.commit(...how);
+  };
+  const before = (number: number, what: () => Promise<unknown>) => [left, work] = [number, what];
+  return { store: overlaid(memory, { commit }), before };
+}
+
+Deno.test("who registers in a service that is to go is not swept, forced or not: it is to be imported again", async () => {
+  for (const force of [false, true]) {
+    const { store, before } = between();
+    await using plane = await testPlane({ store });
+    done(await into(plane, [...ids(9, "s").map((name) => service(name, ids(9))), service("goes", ["i0"])]));
+    const kept = ids(9, "s").map((name) => service(name, ids(9)));
+    // The services that stay take a commit each.
+    before(10, () => plane.change(register("goes", "meanwhile")));
+    const { code, message } = refusal(await into(plane, kept, force));
+    assert.equal(code, "conflict");
+    assert.match(message, /instance "goes\/meanwhile" registered meanwhile, .*; what was written stays, import again$/);
+    assert.deepEqual(plane.ids("goes"), ["i0", "meanwhile"]);
+    assert.equal(done(await into(plane, kept, force)).removed, 1);
+    assert.equal(plane.service("goes"), undefined);
+  }
+});
+
+Deno.test("what merely changes in a service that is to go does not keep it", async () => {
+  const { store, before } = between();
+  await using plane = await testPlane({ store });
+  done(await into(plane, [...ids(9, "s").map((name) => service(name, ids(9))), service("goes", ["i0"])]));
+  before(10, () => plane.change(command("drain", "goes")));
+  done(await into(plane, ids(9, "s").map((name) => service(name, ids(9)))));
+  assert.equal(plane.service("goes"), undefined);
+});
+
+Deno.test("a service that somebody deletes or changes while it is imported is not made again in pieces", async () => {
+  for (
+    const [what, expected, number] of [
+      [command("delete_service", "a", { force: true }), /somebody else deleted service "a" meanwhile/, 2],
+      [command("delete_service", "a", { force: true }), /somebody else deleted service "a" meanwhile/, 4],
+      [command("set_enabled", "a", { enabled: false }), /somebody else changed service "a" meanwhile/, 3],
+    ] as const
+  ) {
+    const { store, before } = between();
+    await using plane = await testPlane({ store });
+    done(await into(plane, [service("a", ids(100, "old"))]));
+    const { epoch } = plane.hub.current().position;
+    // Two commits add, two remove.
+    before(number, () => plane.change(what));
+    const { code, message } = refusal(await into(plane, [service("a", ids(100, "new"))], true));
+    assert.equal(code, "conflict");
+    assert.match(message, expected);
+    assert.equal(plane.service("a")?.specModified === 0n, false, "it is not there without its own fields");
+    assert.equal(plane.service("a") === undefined, what.kind === "delete_service");
+    assert.equal(plane.hub.current().position.epoch, epoch);
+    done(await into(plane, [service("a", ids(100, "new"))], true));
+    assert.deepEqual([plane.ids("a").length, plane.service("a")?.spec.protocol], [100, "TCP"]);
+  }
+});
+
+Deno.test("what becomes of a service once an import is through with it is for others to say", async () => {
+  const { store, before } = between();
+  await using plane = await testPlane({ store });
+  before(3, () => plane.change(command("set_enabled", "a", { enabled: false })));
+  done(await into(plane, [service("a", ["i"]), service("b", ids(200))]));
+  assert.deepEqual([plane.service("a")?.enabled, plane.ids("b").length], [false, 200]);
+});
+
+Deno.test("an import goes on with a service that others write to, also when its first commit loses", async () => {
+  const { store, before } = between();
+  await using plane = await testPlane({ store });
+  before(1, () => plane.change(register("a", "mine")));
+  done(await into(plane, [service("a", ids(100))]));
+  assert.deepEqual([plane.ids("a").length, plane.service("a")?.spec.protocol], [101, "TCP"]);
 });

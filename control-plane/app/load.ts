@@ -18,7 +18,7 @@ export async function load({ store, log, now }: LoadOptions): Promise<ClusterMap
   for (;;) {
     const { restored } = store;
     const snapshot = await store.read(MAP_PREFIX);
-    if (!restored && snapshot.entries.some(({ key }) => key === EPOCH_KEY)) return replay(snapshot);
+    if (!restored && snapshot.entries.some(({ key }) => key === EPOCH_KEY)) return await replay(snapshot);
     // Where another control plane is faster, its epoch is read.
     const { before, epoch, commit } = await beginEpoch(store, snapshot.entries, now());
     if ("reason" in commit) {
@@ -32,11 +32,19 @@ export async function load({ store, log, now }: LoadOptions): Promise<ClusterMap
 
 const PUT_BACK = "the store was put back from a backup";
 
-/** The map, or the part of it, that a store's entries add up to. */
-export function replay({ revision, entries }: Snapshot): ClusterMap {
+/** How many entries are replayed before others have their turn: a few ms. */
+const SLICE = 500;
+
+/** The map, or the part of it, that a store's entries add up to. Throws the reason of `signal` once that aborts. */
+export async function replay({ revision, entries }: Snapshot, signal?: AbortSignal): Promise<ClusterMap> {
   const byRevision = [...entries].sort((a, b) => Number(a.revision - b.revision));
   let map = emptyMap(NO_EPOCH);
-  for (let from = 0, to = 0; from < byRevision.length; from = to) {
+  for (let from = 0, to = 0, slice = SLICE; from < byRevision.length; from = to) {
+    if (from >= slice) {
+      await new Promise((resolve) => setImmediate(resolve));
+      signal?.throwIfAborted();
+      slice = from + SLICE;
+    }
     const at = (byRevision[from] as Entry).revision;
     while (byRevision[to]?.revision === at) to++;
     map = apply(map, at, byRevision.slice(from, to).map(changeOf).filter((change) => change !== undefined));

@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
 import type { Epoch } from "../domain/names.ts";
+import { servicesIn } from "../domain/update.ts";
 import { openMemoryStore } from "../store/memory.ts";
 import type { Commit, Store } from "../store/store.ts";
 import { type Fields, type Log, SILENT } from "../../proto/log.ts";
 import { beginEpoch, NO_EPOCH } from "./epoch.ts";
-import { load } from "./load.ts";
-import { interruptible, overlaid } from "./testing.ts";
+import { load, replay } from "./load.ts";
+import { interruptible, LOCAL, overlaid, register, testPlane } from "./testing.ts";
 
 const NOW = Date.UTC(2026, 0, 1);
 
@@ -96,4 +97,24 @@ Deno.test("beginEpoch() goes beyond what was, what is said to have been, and the
   assert.deepEqual(await begin(3, 20n as Epoch), [8n, 21n, "committed"]);
   const { commit } = await beginEpoch(store, [], 99);
   assert.equal(commit.kind, "conflict");
+});
+
+Deno.test("replay() gives others their turn, and ends with its signal", async () => {
+  await using plane = await testPlane();
+  for (let port = 1; port <= 1_000; port++) await plane.change(register(`s${port % 10}`, `i${port}`, { port }));
+  const snapshot = await plane.store.read("map/");
+  let going = true;
+  let turns = 0;
+  const count = () => {
+    turns++;
+    if (going) setImmediate(count);
+  };
+  setImmediate(count);
+  assert.deepEqual(
+    servicesIn(await replay(snapshot), { realm: LOCAL }),
+    servicesIn(plane.hub.current(), { realm: LOCAL }),
+  );
+  going = false;
+  assert.ok(turns >= 2, `${turns} turns`);
+  await assert.rejects(replay(snapshot, AbortSignal.abort(new Error("nobody waits"))), /nobody waits/);
 });

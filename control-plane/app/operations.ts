@@ -1,7 +1,7 @@
 /** What the control plane can do to the map: commands are decided, committed with their history, and seen to arrive. */
 import { findInstance, findService, type Position } from "../domain/cluster_map.ts";
 import { type Command, type CommandOf, decide } from "../domain/command.ts";
-import type { Acceptance, Decision } from "../domain/decision.ts";
+import { type Acceptance, type Decision, MOST_WRITERS } from "../domain/decision.ts";
 import {
   type HostId,
   type LeaseId,
@@ -43,12 +43,8 @@ export interface OperationsOptions {
 /** What is asked of all instances of a host. */
 export type HostCommand = Pick<CommandOf<"set_enabled">, "kind" | "enabled"> | Pick<CommandOf<"drain">, "kind">;
 
-/**
- * Writes to one service that may be under way at once: what none of them knows of the others stays far below the bounds
- * of a service. Who loses is decided anew, one loser after the other, so it loses against few.
- */
-const AT_ONCE = 32;
-const MOST_TRIES = 4 * AT_ONCE;
+/** Who loses is decided anew, one loser after the other, so it loses against few. */
+const MOST_TRIES = 4 * MOST_WRITERS;
 
 /** Nobody's wall clock goes wrong by more, in ms: an epoch beyond it cannot have been. */
 const MOST_AHEAD_MS = 86_400_000n;
@@ -56,7 +52,7 @@ const MOST_AHEAD_MS = 86_400_000n;
 type Outcome = Extract<Commit, { kind: "committed" }> | Exclude<Decision, Acceptance>;
 
 export class Operations {
-  readonly #turns = new Turns(AT_ONCE);
+  readonly #turns = new Turns(MOST_WRITERS);
   readonly #losers = new Turns(1);
 
   constructor(private readonly options: OperationsOptions) {}
@@ -66,11 +62,12 @@ export class Operations {
    * registration is to join.
    */
   async execute(caller: Caller, command: Command, asked?: LeaseId): Promise<Written | Refusal> {
-    return await this.#execute(caller, command, caller.operationId, asked);
+    const id = caller.operationId;
+    return await this.#execute(caller, command, id && { id, of: operationOf(command, asked) }, asked);
   }
 
   /** Does it as the whole of `operation`, or as a part of one. */
-  async #execute(caller: Caller, command: Command, operation?: OperationId, asked?: LeaseId) {
+  async #execute(caller: Caller, command: Command, operation?: Operation, asked?: LeaseId) {
     const { hub } = this.options;
     const service = `${command.realm}/${command.service}`;
     const turn = this.#turns.take(service);
@@ -81,7 +78,7 @@ export class Operations {
     for (let tries = 0; tries < MOST_TRIES; tries++) {
       // Before the store is asked about the operation: a conflict with either is news to this map.
       const map = hub.current();
-      const repeated = operation && await this.#repeated(caller, operation, command.realm, nameOf(command));
+      const repeated = operation && await this.#repeated(caller, operation, command.realm);
       if (repeated) return repeated;
       const concrete = this.#concrete(command, asked);
       if (isRefusal(concrete)) return concrete;
@@ -109,8 +106,9 @@ export class Operations {
 
   /** Asks the same of all instances of a host; what was done before a refusal stays done. */
   async executeHost(caller: Caller, realm: Realm, hostId: HostId, command: HostCommand): Promise<Written | Refusal> {
-    const of = `${command.kind} ${realm} host ${hostId}`;
-    const repeated = caller.operationId && await this.#repeated(caller, caller.operationId, realm, of);
+    const id = caller.operationId;
+    const operation = id && { id, of: `${command.kind} ${realm} host ${hostId} #${digest(command)}` };
+    const repeated = operation && await this.#repeated(caller, operation, realm);
     if (repeated) return repeated;
     const { revision } = this.options.hub.current().position;
     const services = servicesIn(this.options.hub.current(), { realm })
@@ -119,8 +117,8 @@ export class Operations {
       return refuse("not_found", `Cannot find host "${hostId}" in realm "${realm}": no instance says it runs there`);
     }
     const done = await this.#executeAll(caller, services.map((service) => ({ realm, service, hostId, ...command })));
-    if (isRefusal(done) || done.revision <= revision || caller.operationId === undefined) return done;
-    const kept = await this.#remember(caller, caller.operationId, realm, of);
+    if (isRefusal(done) || done.revision <= revision || operation === undefined) return done;
+    const kept = await this.#remember(caller, operation, realm);
     return isRefusal(kept) ? halfDone(kept) : kept;
   }
 
@@ -159,7 +157,7 @@ export class Operations {
   }
 
   async #executeAll(caller: Caller, commands: readonly Command[]): Promise<Written | Refusal> {
-    let revision = commands.length === 0 ? this.options.hub.current().position.revision : NO_REVISION;
+    let revision = NO_REVISION;
     for (const command of commands) {
       const outcome = await this.#execute(caller, command);
       // What vanished meanwhile needs no change.
@@ -168,7 +166,7 @@ export class Operations {
       }
       if (!isRefusal(outcome) && outcome.revision > revision) revision = outcome.revision;
     }
-    return written(revision);
+    return written(revision > NO_REVISION ? revision : this.options.hub.current().position.revision);
   }
 
   /** A registration with a ttl gets its lease here: which one depends on who holds the instance now. */
@@ -184,49 +182,44 @@ export class Operations {
   }
 
   /** What the operation was answered with when it was done. */
-  async #repeated(
-    caller: Caller,
-    operation: OperationId,
-    realm: Realm,
-    asked: string,
-  ): Promise<Written | Refusal | undefined> {
+  async #repeated(caller: Caller, { id, of: asked }: Operation, realm: Realm): Promise<Written | Refusal | undefined> {
     const { store, hub } = this.options;
-    const { entries: [entry] } = await store.read(operationKey(realm, operation));
+    const { entries: [entry] } = await store.read(operationKey(realm, id));
     if (!entry) return undefined;
     const { of, lease } = parseOperation(entry.value);
     if (of === asked) {
       await hub.reached(entry.revision, caller.signal);
       return written(entry.revision, lease);
     }
-    return refuse("invalid", `Cannot use operation "${operation}" again: it was "${of}"`, [
+    return refuse("invalid", `Cannot use operation "${id}" again: it was "${of}"`, [
       { field: "operationId", description: `expected another one: this was "${of}"` },
     ]);
   }
 
-  async #commit(caller: Caller, command: Command, { changes, relies, more }: Acceptance, operation?: OperationId) {
+  async #commit(caller: Caller, command: Command, { changes, relies, more }: Acceptance, operation?: Operation) {
     const guards = relies.map(guardOf);
     const writes = [...writesOf(changes, this.#note(caller, command.kind))];
     if (operation !== undefined && !more) {
       const lease = leaseOf(command);
-      writes.push(operationWrite(command.realm, operation, { of: nameOf(command), ...(lease && { lease }) }));
-      guards.push({ key: operationKey(command.realm, operation), revision: NO_REVISION });
+      const { id, of } = operation;
+      writes.push(operationWrite(command.realm, id, { of, ...(lease && { lease }) }));
+      guards.push({ key: operationKey(command.realm, id), revision: NO_REVISION });
     }
     return outcomeOf(await this.options.store.commit(writes, guards));
   }
 
   /** Keeps that an operation of many commits is done, once it is: that is what its repeats are answered with. */
-  async #remember(caller: Caller, operation: OperationId, realm: Realm, of: string): Promise<Written | Refusal> {
+  async #remember(caller: Caller, operation: Operation, realm: Realm): Promise<Written | Refusal> {
     const { store, hub } = this.options;
-    const key = operationKey(realm, operation);
-    const outcome = outcomeOf(
-      await store.commit([operationWrite(realm, operation, { of })], [{ key, revision: NO_REVISION }]),
-    );
+    const { id, of } = operation;
+    const guards = [{ key: operationKey(realm, id), revision: NO_REVISION }];
+    const outcome = outcomeOf(await store.commit([operationWrite(realm, id, { of })], guards));
     if (outcome.kind === "refuse") return outcome;
     if (outcome.kind === "committed") {
       await hub.reached(outcome.revision, caller.signal);
       return written(outcome.revision);
     }
-    return await this.#repeated(caller, operation, realm, of) ??
+    return await this.#repeated(caller, operation, realm) ??
       refuse("conflict", "Cannot tell what became of it: try again");
   }
 
@@ -253,8 +246,15 @@ function leaseOf(command: Command): LeaseId | undefined {
   return command.kind === "register" ? command.instance.lease : undefined;
 }
 
-/** What a command is about, to tell it from others. */
-function nameOf(command: Command): string {
+/** What a writer gave a name to. */
+interface Operation {
+  readonly id: OperationId;
+  /** What was asked for, to tell a repeat from an id that is used for two things. */
+  readonly of: string;
+}
+
+/** What a command is about, and a digest of all that the writer said but for its condition, which a repeat may not meet. */
+function operationOf(command: Command, asked?: LeaseId): string {
   const of = command.kind === "register"
     ? command.instance.id
     : "id" in command
@@ -264,7 +264,24 @@ function nameOf(command: Command): string {
     : "hostId" in command
     ? `host ${command.hostId}`
     : undefined;
-  return `${command.kind} ${command.realm}/${command.service}${of === undefined ? "" : `/${of}`}`;
+  const { kind, realm, service, expected: _, ...said } = { expected: undefined, ...command };
+  return `${kind} ${realm}/${service}${of === undefined ? "" : `/${of}`} #${digest({ ...said, asked })}`;
+}
+
+/** 32 bits of what has a JSON text, in whichever order its fields stand: FNV-1a. */
+function digest(value: object): string {
+  const text = JSON.stringify(value, (_, part: unknown) => isFields(part) ? sorted(part) : part);
+  let hash = 0x811c9dc5;
+  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
+  return (hash >>> 0).toString(16).padStart(8, "0");
+}
+
+function isFields(value: unknown): value is object {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function sorted(fields: object): object {
+  return Object.fromEntries(Object.entries(fields).sort(([a], [b]) => a < b ? -1 : 1));
 }
 
 function outcomeOf(commit: Commit): Outcome | Extract<Commit, { kind: "conflict" }> {

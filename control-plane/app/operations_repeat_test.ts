@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
+import type { Command } from "../domain/command.ts";
 import { MOST_AT_ONCE } from "../domain/decision.ts";
+import type { LeaseId } from "../domain/names.ts";
 import type { Caller } from "./caller.ts";
 import type { HostCommand } from "./operations.ts";
 import { operationKey } from "./store_keys.ts";
@@ -37,7 +39,7 @@ Deno.test("an operation that is repeated is answered as it was, and done once", 
 Deno.test("an operation that is repeated while it is under way is done once, and answered alike", async () => {
   await using plane = await testPlane();
   const outcomes = await Promise.all(
-    Array.from({ length: 20 }, (_, n) => plane.change(register("a", "i", { ttl: 9_000, port: 1 + n }), again)),
+    Array.from({ length: 20 }, () => plane.change(register("a", "i", { ttl: 9_000 }), again)),
   );
   const [first] = outcomes;
   for (const outcome of outcomes) assert.deepEqual(outcome, first);
@@ -72,6 +74,40 @@ Deno.test("an operation's id is for one thing, in one realm, and none that begin
     await plane.change(register("b", id.replace(/[^a-z0-9]/g, "0")), operation(id));
   }
   await plane.change({ ...register("b"), realm: "testing" as never }, operation("op"));
+});
+
+Deno.test("an operation's id is for what was asked with it, not for something else of the same thing", async () => {
+  await using plane = await testPlane();
+  const { lease } = await plane.change(register("a", "held", { ttl: 9_000 }));
+  const split = (share: number) => {
+    const shares = [{ version: 1, share }, { version: 2, share: 10_000 - share }];
+    return command("put_alias", "a", { alias: "live", route: { kind: "split", shares } });
+  };
+  const one = register("a", "i", { ttl: 9_000, metadata: { a: "1", b: "2" } });
+  const cases: [first: Command, other: Command, asked?: LeaseId | undefined][] = [
+    [one, register("a", "i", { ttl: 9_000, metadata: { a: "1", b: "3" } })],
+    [register("a", "j", { port: 1 }), register("a", "j", { port: 2 })],
+    [register("a", "k", { ttl: 9_000 }), register("a", "k", { ttl: 9_000 }), lease],
+    [command("set_enabled", "a", { enabled: false }), command("set_enabled", "a", { enabled: true })],
+    [command("set_enabled", "a", { enabled: true }), command("set_enabled", "a", { enabled: true, id: "j" })],
+    [command("put_service", "a", { spec: { protocol: "TCP" } }), command("put_service", "a", { spec: {} })],
+    [split(1_000), split(2_000)],
+    [command("delete_service", "a", { force: true }), command("delete_service", "a", { force: false })],
+  ];
+  for (const [i, [first, other, asked]] of cases.entries()) {
+    const by = operation(`op-${i}`);
+    const answer = await plane.change(first, by);
+    const { revision } = plane.hub.current().position;
+    const { code, message, violations } = refusal(await plane.operations.execute(by, other, asked));
+    assert.deepEqual([code, violations[0]?.field], ["invalid", "operationId"], first.kind);
+    assert.match(message, new RegExp(`: it was "${first.kind} local/a[a-z/]* #[0-9a-f]{8}"$`));
+    // The condition may not hold any more.
+    assert.deepEqual(await plane.change({ ...first, expected: 0n } as Command, by), answer);
+    assert.equal(plane.hub.current().position.revision, revision, "nothing was written");
+  }
+  const reordered = register("a", "i", { metadata: { b: "2", a: "1" }, ttl: 9_000 });
+  await plane.change(reordered, operation("op-0"));
+  assert.equal(plane.service("a"), undefined);
 });
 
 Deno.test("an operation that changed nothing is no operation", async () => {
@@ -184,6 +220,7 @@ Deno.test("a host's command that is repeated is answered as it was, whatever the
   for (const service of ["a", "b", "d"]) await plane.change(command("delete_service", service, { force: true }));
   assert.deepEqual(done(await onHost(plane, disable, again)), first, "also of a host that is gone");
   assert.equal(refusal(await onHost(plane, drain, again)).code, "invalid");
+  assert.equal(refusal(await onHost(plane, { kind: "set_enabled", enabled: true }, again)).code, "invalid");
 
   await using restarted = await testPlane({ store: plane.store, clock: plane.clock });
   assert.deepEqual(done(await onHost(restarted, disable, again)), first);
@@ -208,4 +245,12 @@ Deno.test("a host's command passes over services that go meanwhile, and each com
     const [touch] = (await store.read(`map/local/${service}/touch`)).entries;
     assert.match(new TextDecoder().decode(touch?.value), /"operationId":"op-1"/);
   }
+});
+
+Deno.test("a host's command on what is all gone by then answers where the map stands", async () => {
+  const { store, beforeNextCommit } = interruptible();
+  await using plane = await testPlane({ store });
+  await plane.change(register("a", "mine", { hostId: "h" }));
+  beforeNextCommit(() => plane.change(command("delete_service", "a", { force: true })));
+  assert.equal(done(await onHost(plane, drain)).revision, plane.hub.current().position.revision);
 });

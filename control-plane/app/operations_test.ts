@@ -28,6 +28,19 @@ Deno.test("execute() keeps a service within its bounds, however many write to it
   assert.deepEqual([...new Set(refused)], ["too_large"]);
 });
 
+Deno.test("execute() keeps a service within its bounds though many large writes to it begin while it is small", async () => {
+  await using plane = await testPlane();
+  const large = Object.fromEntries(Array.from({ length: 1_800 }, (_, i) => [i.toString(36), ""]));
+  const bytes = () => plane.service("a")?.bytes ?? 0;
+  for (let n = 0; bytes() < MAX_SERVICE_BYTES / 4 - 5_000; n++) {
+    await plane.change(register("a", `small${n}`, { metadata: { k: "v".repeat(4_000) } }));
+  }
+  await Promise.all(
+    Array.from({ length: 40 }, (_, n) => plane.operations.execute(caller, register("a", `i${n}`, { metadata: large }))),
+  );
+  assert.ok(bytes() > MAX_SERVICE_BYTES - 30_000 && bytes() <= MAX_SERVICE_BYTES, `${bytes()} bytes`);
+});
+
 Deno.test("execute() answers when the map shows the write", async () => {
   await using plane = await testPlane();
   for (let n = 0; n < 20; n++) {

@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import type { ClusterMap, Position } from "../domain/cluster_map.ts";
-import type { Epoch, Realm, Revision, ServiceName } from "../domain/names.ts";
+import type { ClusterMap } from "../domain/cluster_map.ts";
+import type { Realm, Revision, ServiceName } from "../domain/names.ts";
 import { anyCommand } from "../domain/testing.ts";
 import { type Scope, since } from "../domain/update.ts";
 import { openMemoryStore } from "../store/memory.ts";
 import { forgetPast, HISTORY_MS } from "./retention.ts";
-import { caller, command, done, LOCAL, overlaid, refusal, register, type TestPlane, testPlane } from "./testing.ts";
+import { caller, done, LOCAL, overlaid, refusal, register, type TestPlane, testPlane } from "./testing.ts";
 
 const local: Scope = { realm: LOCAL };
 const revision = (number: bigint | number) => BigInt(number) as Revision;
@@ -98,97 +98,29 @@ Deno.test("readAt() keeps to the order of commits where the wall clock jumps", a
   }
 });
 
-/** As a control plane sees it whose store was put back to what it was some changes ago. */
-async function restored(): Promise<{ plane: TestPlane; lost: Position }> {
-  const store = openMemoryStore();
-  const plane = await testPlane({ store });
-  await plane.change(register("a", "kept"));
-  const { epoch, revision } = plane.hub.current().position;
-  return { plane, lost: { epoch, revision: (revision + 5n) as Revision } };
-}
-
-Deno.test("settle() begins an epoch for a follower who is ahead of the store, once in its life", async () => {
-  const { plane, lost } = await restored();
-  await using _plane = plane;
-  const { position } = plane.hub.current();
-  assert.equal(await plane.reading.settle(position), undefined);
-  assert.equal(await plane.reading.settle({ ...lost, epoch: (lost.epoch - 1n) as Epoch }), undefined);
-  assert.deepEqual(plane.hub.current().position, position, "whoever is not ahead begins nothing");
-
-  const settled = await Promise.all(Array.from({ length: 5 }, () => plane.reading.settle(lost)));
-  assert.deepEqual(settled, Array(5).fill(undefined));
-  const begun = plane.hub.current().position;
-  assert.ok(begun.epoch > position.epoch);
-  assert.equal(begun.revision, position.revision + 1n, "one for all of them");
-  assert.equal(await plane.reading.settle(lost), undefined, "it is of an older epoch now");
-  assert.equal(since(plane.hub.current(), local, lost).complete, true);
-
-  const nowhere = refusal(await plane.reading.settle({ ...begun, revision: (begun.revision + 9n) as Revision }) ?? {});
-  assert.deepEqual([nowhere.code, nowhere.violations.map(({ field }) => field)], ["invalid", ["after"]]);
-  assert.deepEqual(plane.hub.current().position, begun);
-});
-
-Deno.test("settle() begins a higher epoch for a follower of one that the store does not know any more", async () => {
-  const { plane, lost } = await restored();
-  await using _plane = plane;
-  // An import, say, had begun it; the copy of the store is older.
-  const later = { epoch: (lost.epoch + 60_000n) as Epoch, revision: 1n as Revision };
-  assert.equal(await plane.reading.settle(later), undefined);
-  assert.ok(plane.hub.current().position.epoch > later.epoch, "followers refuse to go back");
-  const never = { epoch: 2n ** 60n as Epoch, revision: 1n as Revision };
-  const { position } = plane.hub.current();
-  assert.equal(refusal(await plane.reading.settle(never) ?? {}).code, "invalid");
-  assert.deepEqual(plane.hub.current().position, position);
-
-  const fresh = await restored();
-  await using _fresh = fresh.plane;
-  assert.equal(refusal(await fresh.plane.reading.settle(never) ?? {}).code, "invalid", "nor as the first");
-  assert.equal(await fresh.plane.reading.settle(fresh.lost), undefined, "which costs nobody else the one epoch");
-  assert.ok(fresh.plane.hub.current().position.epoch > fresh.lost.epoch);
-});
-
-Deno.test("settle() tries again where no epoch could be begun", async () => {
+Deno.test("readAt() reads the past once, however many services are in scope, and no longer than somebody waits", async () => {
   const memory = openMemoryStore();
-  let full = false;
+  let reads = 0;
   const store = overlaid(memory, {
-    commit: async (...how) => full ? { kind: "refused", reason: "the disk is full" } : await memory.commit(...how),
-  });
-  await using plane = await testPlane({ store });
-  await plane.change(register("a"));
-  const { epoch, revision } = plane.hub.current().position;
-  const ahead = { epoch, revision: (revision + 1n) as Revision };
-  full = true;
-  const refused = await Promise.all([plane.reading.settle(ahead), plane.reading.settle(ahead)]);
-  assert.deepEqual(refused.map((one) => refusal(one ?? {}).code), ["unavailable", "unavailable"]);
-  full = false;
-  assert.equal(await plane.reading.settle(ahead), undefined);
-  assert.ok(plane.hub.current().position.epoch > epoch);
-});
-
-Deno.test("settle() waits for a map that is behind its store", async () => {
-  const memory = openMemoryStore();
-  const goesOn = Promise.withResolvers<void>();
-  let slow = false;
-  const store = overlaid(memory, {
-    async *watch(...how) {
-      for await (const batch of memory.watch(...how)) {
-        if (slow) await goesOn.promise;
-        yield batch;
-      }
+    read: (...how) => {
+      reads++;
+      return memory.read(...how);
     },
   });
   await using plane = await testPlane({ store });
-  await plane.change(register("a"));
-  slow = true;
-  const position = plane.hub.current().position;
-  const changing = plane.change(command("drain", "a"));
-  const ahead = { ...position, revision: (position.revision + 1n) as Revision };
-  let isSettled = false;
-  const settled = plane.reading.settle(ahead).finally(() => isSettled = true);
-  await new Promise((resolve) => setImmediate(resolve));
-  assert.equal(isSettled, false);
-  goesOn.resolve();
-  assert.equal(await settled, undefined);
-  assert.deepEqual(plane.hub.current().position, ahead);
-  await changing;
+  const { revision: at } = await plane.change(register("s1", "old"));
+  await plane.change(register("s1", "new"));
+  await plane.change(register("s2"));
+  const scope = { realm: LOCAL, services: new Set(Array.from({ length: 5_000 }, (_, n) => `s${n}` as ServiceName)) };
+  reads = 0;
+  const { set } = done(await plane.reading.readAt(scope, { revision: at }));
+  assert.deepEqual(set.map(({ name, instances }) => [name, instances.map(({ id }) => id)]), [["s1", ["old"]]]);
+  assert.equal(reads, 1);
+  // What is there now need not be read again.
+  await plane.reading.readAt(scope, { revision: plane.reading.position().revision });
+  assert.equal(reads, 1);
+  for (const moment of [{ revision: at }, { time: plane.clock.wallMs }]) {
+    const { code, message } = refusal(await plane.reading.readAt(scope, moment, AbortSignal.abort()));
+    assert.deepEqual([code, /nobody waits for it/.test(message)], ["unavailable", true]);
+  }
 });

@@ -3,6 +3,7 @@ import { realmOf } from "../domain/cluster_map.ts";
 import type { Realm, Revision, ServiceName } from "../domain/names.ts";
 import { Folded } from "../domain/testing.ts";
 import { servicesIn, since } from "../domain/update.ts";
+import { openMemoryStore } from "../store/memory.ts";
 import { Lost } from "../store/store.ts";
 import { forgetDeletions, forgetPast, HISTORY_MS, startRetention } from "./retention.ts";
 import {
@@ -11,6 +12,7 @@ import {
   interruptible,
   LOCAL,
   operation,
+  overlaid,
   refusal,
   register,
   type TestPlane,
@@ -144,6 +146,91 @@ Deno.test("an operation of an id that was free again outlives the memory of the 
   await forgetPast(plane);
   assert.deepEqual(await plane.change(register("a", "second"), operation("op")), second);
   assert.deepEqual((await store.read("operation/")).entries.map(({ key }) => key), ["operation/local/op/"]);
+});
+
+Deno.test("operations are forgotten many at a time, whatever comes again meanwhile, and no further than they are old", async () => {
+  const memory = openMemoryStore();
+  const commits: number[] = [];
+  let again: (() => Promise<unknown>) | undefined;
+  let upTo: Revision | undefined;
+  const store = overlaid(memory, {
+    commit: async (writes, guards) => {
+      await again?.();
+      again = undefined;
+      commits.push(writes.length);
+      return await memory.commit(writes, guards);
+    },
+    history: (prefix, after, until) => {
+      if (prefix === "operation/") upTo = until?.upTo;
+      return memory.history(prefix, after, until);
+    },
+  });
+  await using plane = await testPlane({ store });
+  for (let n = 0; n < 200; n++) await plane.change(register("a", `i${n}`), operation(`op-${n}`));
+  const old = plane.hub.current().position.revision;
+  plane.clock.pass(HISTORY_MS);
+  await plane.change(register("b"), operation("young"));
+  await assert.rejects(forgetPast(plane, AbortSignal.abort(new Error("stopping"))), /stopping/);
+  assert.equal(plane.store.remembered(), 0n);
+  commits.length = 0;
+  again = () => memory.commit([{ key: "operation/local/op-7/", value: new Uint8Array(1) }]);
+  await forgetPast(plane);
+  assert.deepEqual(commits, [80, 79, 80, 40], "the first was tried again without the one that came again");
+  assert.equal(upTo, old);
+  const left = (await memory.read("operation/")).entries.map(({ key }) => key.split("/")[2]);
+  assert.deepEqual(left, ["op-7", "young"]);
+});
+
+Deno.test("forgetting that is refused says so, and is done the next time", async () => {
+  const memory = openMemoryStore();
+  let full = false;
+  const store = overlaid(memory, {
+    commit: async (...how) => full ? { kind: "refused", reason: "the disk is full" } : await memory.commit(...how),
+  });
+  await using plane = await testPlane({ store });
+  await plane.change(register("a"), operation("op"));
+  await remove(plane, "a");
+  plane.clock.pass(HISTORY_MS);
+  full = true;
+  await assert.rejects(forgetDeletions(plane), /the disk is full/);
+  await assert.rejects(forgetPast(plane), /the disk is full/);
+  assert.equal(plane.store.remembered(), 0n);
+  full = false;
+  await forget(plane);
+  await forgetPast(plane);
+  assert.deepEqual([tombstones(plane), (await store.read("operation/")).entries], [[], []]);
+});
+
+Deno.test("deletions are not read one by one, and are left when it is time to stop", async () => {
+  const memory = openMemoryStore();
+  let reads = 0;
+  const stopping = new AbortController();
+  let forgetting = false;
+  const store = overlaid(memory, {
+    commit: async (...how) => {
+      if (forgetting) stopping.abort(new Error("stopping"));
+      return await memory.commit(...how);
+    },
+    read: (...how) => {
+      reads++;
+      return memory.read(...how);
+    },
+  });
+  await using plane = await testPlane({ store });
+  for (let n = 0; n < 100; n++) {
+    await plane.change(register(`s${n}`));
+    await remove(plane, `s${n}`);
+  }
+  plane.clock.pass(HOUR);
+  reads = 0;
+  forgetting = true;
+  await assert.rejects(forgetDeletions(plane, stopping.signal), /stopping/);
+  await plane.hub.reached((await memory.read("")).revision);
+  assert.equal(tombstones(plane).length, 20, "one commit was under way");
+  await forgetDeletions(plane);
+  assert.equal(reads, 0);
+  await plane.hub.reached((await memory.read("")).revision);
+  assert.deepEqual(tombstones(plane), []);
 });
 
 Deno.test("startRetention() ends when it is disposed", async () => {

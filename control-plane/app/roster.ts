@@ -4,7 +4,7 @@
  */
 import type { Realm } from "../domain/names.ts";
 import { NO_REVISION, parseRealm, type Revision } from "../domain/names.ts";
-import type { Commit, Entry, Store, Write } from "../store/store.ts";
+import type { Batch, Commit, Entry, Store, Write } from "../store/store.ts";
 import { Lost } from "../store/store.ts";
 import type { Log } from "../../proto/log.ts";
 import { sleep } from "../../proto/sleep.ts";
@@ -24,37 +24,48 @@ export interface Expected {
 
 /** What was written last; without `expected` it was taken off. */
 interface Known {
-  readonly expected?: Expected;
+  readonly expected: Expected | undefined;
   readonly revision: Revision;
 }
 
+/** Between two tries to follow the log, in ms: twice as long each time. */
+const FIRST_DELAY_MS = 100;
+const MAX_DELAY_MS = 2_000;
+
 export class Roster implements AsyncDisposable {
-  readonly #known = new Map<string, Known>();
+  /** Who was taken off is in it only until the log has told of that. */
+  private known = new Map<string, Known>();
+  /** Up to here the log has told what was written. */
+  #told: Revision = NO_REVISION;
   /** What is said of one sidecar is written in the order in which it was said. */
   readonly #turns = new Turns(1);
   readonly #ended = new AbortController();
   #running: Promise<void> = Promise.resolve();
 
-  private constructor(private readonly store: Store, private readonly log: Log, private readonly changed: () => void) {}
+  private constructor(
+    private readonly store: Store,
+    private readonly log: Log,
+    private readonly changed: (realm: Realm) => void,
+  ) {}
 
-  /** Reads it, and follows it from then on; `changed` is called after each change. */
-  static async open(store: Store, log: Log, changed: () => void): Promise<Roster> {
+  /** Reads it, and follows it from then on; `changed` is called after each change, with its realm. */
+  static async open(store: Store, log: Log, changed: (realm: Realm) => void): Promise<Roster> {
     const roster = new Roster(store, log, changed);
-    roster.#running = roster.#follow(await roster.#read());
+    await roster.#read();
+    roster.#running = roster.#follow();
     return roster;
   }
 
-  /** By id, in byte order. */
+  /** In no order. */
   of(realm: Realm): readonly Expected[] {
-    const all = [...this.#known.values()].map(({ expected }) => expected).filter((one) => one?.realm === realm);
-    return all.filter((one) => one !== undefined).sort((a, b) => a.follower.id < b.follower.id ? -1 : 1);
+    return [...this.known.values()].flatMap(({ expected }) => expected?.realm === realm ? expected : []);
   }
 
   /** Expects a sidecar from now on; writes nothing where it is expected already, as it is. */
   async expect(expected: Expected): Promise<Commit | undefined> {
     const key = keyOf(expected.realm, expected.follower.id);
     using _turn = await this.#turns.take(key);
-    const before = this.#known.get(key)?.expected;
+    const before = this.known.get(key)?.expected;
     const now = { ...expected, since: before?.since ?? expected.since };
     if (JSON.stringify(before) === JSON.stringify(now)) return undefined;
     return await this.#commit({ key, value: toBytes(now) });
@@ -64,7 +75,7 @@ export class Roster implements AsyncDisposable {
   async forget(realm: Realm, id: string): Promise<Commit | undefined> {
     const key = keyOf(realm, id);
     using _turn = await this.#turns.take(key);
-    return this.#known.get(key)?.expected && await this.#commit({ key });
+    return this.known.get(key)?.expected && await this.#commit({ key });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -73,44 +84,59 @@ export class Roster implements AsyncDisposable {
   }
 
   async #commit(write: Write): Promise<Commit> {
-    const known = this.#known.get(write.key);
+    const known = this.known.get(write.key);
     const revision = known?.expected ? known.revision : NO_REVISION;
     const commit = await this.store.commit([write], [{ key: write.key, revision }]);
     // Its own watch will say the same; who asks next is to see it.
-    if (commit.kind === "committed") this.#take(write, commit.revision);
+    if (commit.kind === "committed") this.#take(said(write), commit.revision);
     return commit;
   }
 
-  async #read(): Promise<Revision> {
+  async #read(): Promise<void> {
     const { revision, entries } = await this.store.read(ROSTER_PREFIX);
-    this.#known.clear();
-    for (const entry of entries) this.#take(entry, entry.revision);
-    return revision;
+    // What cannot be read leaves everything as it is: nobody is to be taken for gone.
+    const known = new Map<string, Known>();
+    for (const entry of entries) known.set(entry.key, { expected: said(entry).expected, revision: entry.revision });
+    // Own writes may be newer.
+    for (const [key, one] of this.known) if (one.revision > revision) known.set(key, one);
+    const realms = new Set([...this.known.keys(), ...known.keys()].map(realmOf));
+    this.known = known;
+    this.#told = revision;
+    for (const realm of realms) this.changed(realm);
   }
 
-  async #follow(from: Revision): Promise<void> {
-    let after = from;
-    while (!this.#ended.signal.aborted) {
+  async #follow(): Promise<void> {
+    let delayMs = FIRST_DELAY_MS;
+    for (let again = false; !this.#ended.signal.aborted; again = true) {
       try {
-        for await (const batch of this.store.watch(ROSTER_PREFIX, after, this.#ended.signal)) {
-          after = batch.revision;
-          for (const write of batch.writes) this.#take(write, batch.revision);
+        if (again) await this.#read();
+        for await (const batch of this.store.watch(ROSTER_PREFIX, this.#told, this.#ended.signal)) {
+          this.#hear(batch);
+          delayMs = FIRST_DELAY_MS;
         }
       } catch (error) {
         if (this.#ended.signal.aborted) return;
-        if (!(error instanceof Lost)) this.log.error("Cannot follow the roster: reading it again", { error });
-        await sleep(100, this.#ended.signal);
-        after = await this.#read().catch(() => after);
+        if (!(error instanceof Lost)) this.log.error("Cannot follow the roster: reading it again", { error, delayMs });
+        await sleep(delayMs, this.#ended.signal);
+        delayMs = Math.min(2 * delayMs, MAX_DELAY_MS);
       }
     }
   }
 
-  #take({ key, value }: Write | Entry, revision: Revision): void {
-    const known = this.#known.get(key);
-    // Own writes are known before the log tells of what came before them.
-    if (known && known.revision >= revision) return;
-    this.#known.set(key, { ...(value && { expected: parse(key, value) }), revision });
-    this.changed();
+  #hear({ writes, revision }: Batch): void {
+    for (const one of writes.map(said)) this.#take(one, revision);
+    this.#told = revision;
+    for (const { key } of writes) {
+      const known = this.known.get(key);
+      if (known && !known.expected && known.revision <= revision) this.known.delete(key);
+    }
+  }
+
+  #take({ key, realm, expected }: Said, revision: Revision): void {
+    // Own writes are known before the log tells of them, or of what came before them; or after it.
+    if (revision <= this.#told || (this.known.get(key)?.revision ?? NO_REVISION) >= revision) return;
+    this.known.set(key, { expected, revision });
+    this.changed(realm);
   }
 }
 
@@ -118,8 +144,20 @@ function keyOf(realm: Realm, id: string): string {
   return `${ROSTER_PREFIX}${realm}/${id}`;
 }
 
-function parse(key: string, value: Uint8Array): Expected {
+function realmOf(key: string): Realm {
+  return must(parseRealm(key.split("/")[1] ?? ""));
+}
+
+/** What a write says. */
+interface Said {
+  readonly key: string;
+  readonly realm: Realm;
+  readonly expected: Expected | undefined;
+}
+
+function said({ key, value }: Write | Entry): Said {
+  const realm = realmOf(key);
+  if (!value) return { key, realm, expected: undefined };
   const { follower, services, since } = fields(value) as unknown as Expected;
-  const realm = must(parseRealm(key.split("/")[1] ?? ""));
-  return { follower, realm, ...(services && { services }), since };
+  return { key, realm, expected: { follower, realm, ...(services && { services }), since } };
 }

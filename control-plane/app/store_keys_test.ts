@@ -46,9 +46,9 @@ Deno.test("the log and the newest values of a store add up to the live map, for 
         assert.deepEqual(contents(own), contents(live));
         assert.deepEqual(contents(read), contents(live));
         const snapshot = await store.read("map/", revision);
-        assert.deepEqual(contents(replay(snapshot)), contents(live));
+        assert.deepEqual(contents(await replay(snapshot)), contents(live));
         const entries = snapshot.entries.map((entry) => ({ ...entry, ...copied(entry), value: entry.value.slice() }));
-        assert.deepEqual(contents(replay({ ...snapshot, entries })), contents(live));
+        assert.deepEqual(contents(await replay({ ...snapshot, entries })), contents(live));
       }
       assert.equal(step, history.length);
     }),

@@ -73,7 +73,7 @@ export class Watcher implements Follow {
 
   /** Twice in a row without anything in between: time for a bookmark. */
   tick(): void {
-    this.#bookmark = this.#idle;
+    this.#bookmark ||= this.#idle;
     this.#idle = true;
     if (this.#bookmark) this.#wake?.();
   }

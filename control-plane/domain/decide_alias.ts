@@ -19,6 +19,7 @@ export function decideAlias(command: CommandOf<"put_alias">, service: Service | 
   return tooLarge(command, service, growth, "route") ?? accept(command, service, {
     changes: [...begin, { kind: "put_alias", alias: { name, route } }],
     relies: [{ alias: name, revision: before?.modified ?? NO_REVISION }],
+    growth,
   });
 }
 

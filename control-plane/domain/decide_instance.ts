@@ -27,6 +27,7 @@ export function decideRegister(command: CommandOf<"register">, service: Service 
   return tooLarge(command, service, growth, field) ?? accept(command, service, {
     changes: [...begin, { kind: "put_instance", instance }],
     relies: [{ instance: instance.id, revision: before?.modified ?? NO_REVISION }],
+    growth,
   });
 }
 
@@ -52,6 +53,7 @@ export function decideInstances(
       service,
       hostId ? service.instances.filter((one) => one.hostId === hostId) : service.instances,
       wanted,
+      true,
     );
   }
   const instance = findInstance(service, id);
@@ -99,10 +101,11 @@ function change(
   service: Service,
   instances: readonly Instance[],
   wanted: (instance: Instance) => Partial<Instance>,
+  whole = false,
 ): Decision {
   const others = instances.filter((one) => !sameInstance(one, { ...one, ...wanted(one) }));
   if (others.length === 0) return unchanged(latest(instances, service));
-  return acceptEach(target, service, others, (one) => changed(one, wanted(one)));
+  return acceptEach(target, service, others, (one) => changed(one, wanted(one)), whole);
 }
 
 function remove(target: Target, service: Service | undefined, instances: readonly Instance[]): Decision {

@@ -28,7 +28,7 @@ export function decideSwitch(command: CommandOf<"set_enabled">, service: Service
   // What is switched on drains no more. Its own fields come last: until then the service is as the writer expects it.
   const draining = enabled ? service.instances.filter((one) => one.draining) : [];
   if (draining.length > 0) {
-    const decision = acceptEach(command, service, draining, (one) => changed(one, { draining: false }));
+    const decision = acceptEach(command, service, draining, (one) => changed(one, { draining: false }), true);
     return { ...decision, more: decision.more || !service.enabled };
   }
   if (service.enabled === enabled) return unchanged(service.specModified);
@@ -43,7 +43,7 @@ export function decidePut(command: CommandOf<"put_service">, service: Service | 
   if (sameSpec(service.spec, spec)) return unchanged(service.specModified);
   const growth = specBytes(spec) - specBytes(service.spec);
   return tooLarge(command, service, growth, "spec") ??
-    accept(command, service, { changes: [{ kind: "put_service", enabled: service.enabled, spec }] });
+    accept(command, service, { changes: [{ kind: "put_service", enabled: service.enabled, spec }], growth });
 }
 
 export function decideDelete(command: CommandOf<"delete_service">, service: Service | undefined): Decision {

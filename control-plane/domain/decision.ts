@@ -50,17 +50,28 @@ export type OfReliance = Without<Reliance, "realm" | "service">;
 /** Most instances that one decision changes: commits stay small, also for stores that bound them. */
 export const MOST_AT_ONCE = 40;
 
+/** Writes to one service that may be under way at once, none of which knows of the others. */
+export const MOST_WRITERS = 32;
+
+interface Accepted {
+  readonly changes: readonly OfService[];
+  readonly relies?: readonly OfReliance[];
+  readonly more?: boolean;
+  /** By how many bytes they make the service larger. */
+  readonly growth?: number;
+}
+
 /** Changes of a service that is there or begins with them. Its touch is written blindly: writers do not collide. */
 export function accept(
   { realm, service: name }: Target,
   service: Service | undefined,
-  { changes, relies = [], more = false }: { changes: readonly OfService[]; relies?: OfReliance[]; more?: boolean },
+  { changes, relies = [], more = false, growth = 0 }: Accepted,
 ): Acceptance {
   const of = { realm, service: name };
   const touch = changes.some(({ kind }) => kind === "delete_service") ? [] : [{ kind: "touch_service" } as const];
   const all: OfReliance[] = [{ revision: service?.specModified ?? NO_REVISION }, ...relies];
   // A service that nears its bounds is not written blindly any more: what others add counts.
-  if (service && isLarge(service)) all.push({ touch: true, revision: service.modified });
+  if (service && isNear(service, growth)) all.push({ touch: true, revision: service.modified });
   return {
     kind: "accept",
     changes: [...changes, ...touch].map((one) => ({ ...one, ...of }) as Change),
@@ -69,17 +80,24 @@ export function accept(
   };
 }
 
-/** A change of each of these instances, or of as many as one decision takes. */
+/**
+ * A change of each of these instances, or of as many as one decision takes. `whole`: the others were looked at as well,
+ * so they have to be as they were: two decisions that change some each would add up to what neither asked for.
+ */
 export function acceptEach(
   target: Target,
   service: Service | undefined,
   instances: readonly Instance[],
   changeOf: (instance: Instance) => OfService,
+  whole = false,
 ): Acceptance {
   const now = instances.slice(0, MOST_AT_ONCE);
   return accept(target, service, {
     changes: now.map(changeOf),
-    relies: now.map(({ id, modified }): OfReliance => ({ instance: id, revision: modified })),
+    relies: [
+      ...now.map(({ id, modified }): OfReliance => ({ instance: id, revision: modified })),
+      ...(whole && service ? [{ touch: true, revision: service.modified } as const] : []),
+    ],
     more: now.length < instances.length,
   });
 }
@@ -90,9 +108,10 @@ export function changed(instance: Instance, wanted: Partial<Instance>): OfServic
   return { kind: "put_instance", instance: after };
 }
 
-// Far enough from the bounds for all writes that are under way at once.
-function isLarge({ bytes, instances }: Service): boolean {
-  return bytes > MAX_SERVICE_BYTES / 4 || instances.length > MAX_INSTANCES / 4;
+/** Whether all writes that are under way at once, each as large as this one, could take a service beyond its bounds. */
+function isNear({ bytes, instances }: Service, growth: number): boolean {
+  const far = MAX_SERVICE_BYTES / 4;
+  return bytes > far || growth * MOST_WRITERS > MAX_SERVICE_BYTES - far || instances.length > MAX_INSTANCES / 4;
 }
 
 export function unchanged(revision: Revision): Unchanged {

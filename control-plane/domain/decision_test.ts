@@ -186,6 +186,22 @@ Deno.test("decide() lets a service that is switched on drain no more, under its 
   );
 });
 
+Deno.test("decide() writes a service blindly only if 32 writes like it cannot take it beyond its bounds", () => {
+  const map = after(register("a"));
+  const touches = (asked: Command) => {
+    const decision = decide(map, asked);
+    assert.ok(decision.kind === "accept");
+    return decision.relies.filter(({ touch }) => touch).map(({ revision }) => revision);
+  };
+  const entries = (count: number) => Object.fromEntries(Array.from({ length: count }, (_, i) => [i.toString(36), ""]));
+  assert.deepEqual(touches(register("b", { metadata: entries(1_000) })), []);
+  assert.deepEqual(touches(register("b", { metadata: entries(1_800) })), [identity(map)?.modified]);
+  const check = { kind: "HTTP", path: "/".repeat(13_000), intervalMs: 1_000, rise: 1, fall: 1 };
+  assert.equal(touches(command("put_service", { spec: { protocol: "HTTP1", check, balancer: "P2C" } })).length, 1);
+  const split = { kind: "split", shares: Array.from({ length: 1_600 }, (_, i) => ({ version: i + 1, share: 0 })) };
+  assert.equal(touches(command("put_alias", { alias: "live", route: split })).length, 1);
+});
+
 Deno.test("decide() bounds the instances and the bytes of a service", () => {
   let map = emptyMap(EPOCH);
   const add = (command: Command) => {

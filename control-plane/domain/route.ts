@@ -6,7 +6,7 @@ export type Route = Split | { readonly kind: "version"; readonly version: Versio
 /** Made only by {@link parseSplit}. */
 export interface Split {
   readonly kind: "split";
-  /** By version, ascending; two or more; the shares add up to {@link ALL}. */
+  /** By version, ascending; two to {@link MOST_SHARES}; the shares add up to {@link ALL}. */
   readonly shares: readonly Share[];
   /** The request header whose value decides; absent: the flow does. */
   readonly stickyHeader?: StickyHeader;
@@ -21,9 +21,13 @@ export interface Share {
 /** All traffic, in basis points. */
 export const ALL = 10_000;
 
+/** Versions that one split may name: an alias travels with its service. */
+export const MOST_SHARES = 100;
+
 /** The one constructor of splits. */
 export function parseSplit(shares: readonly Share[], stickyHeader?: StickyHeader): Split | Invalid {
   if (shares.length < 2) return new Invalid("expected two or more versions");
+  if (shares.length > MOST_SHARES) return new Invalid(`expected at most ${MOST_SHARES} versions`);
   const whole = shares.every(({ share }) => Number.isInteger(share) && share >= 0 && share <= ALL);
   if (!whole) return new Invalid(`expected shares that are whole numbers of basis points from 0 to ${ALL}`);
   const total = shares.reduce((sum, { share }) => sum + share, 0);

@@ -24,7 +24,7 @@ export interface Check {
   readonly fall: number;
 }
 
-/** What is not set is left to the client; fields and their ranges are in calls.md "Policy". */
+/** What is not set is left to the client; `policy.proto` has fields, ranges and defaults. */
 export type CallPolicy =
   & { readonly [K in keyof typeof POLICY_RANGES]?: number }
   & { readonly statuses?: readonly number[]; readonly budget?: RetryBudget };

@@ -1,5 +1,6 @@
 /** Bounds from above on encoded sizes, in bytes, without encoding: cheap enough to keep with every service. */
 import type { Alias, InstanceSpec } from "./cluster_map.ts";
+import { type ServiceSpec, specBytes } from "./service_spec.ts";
 
 // Tags, lengths and numbers of one message at their longest.
 const INSTANCE = 64;
@@ -8,6 +9,20 @@ const SHARE = 16;
 const METADATA_ENTRY = 12;
 /** A service with nothing in it but its name. */
 export const SERVICE_BYTES = 128;
+
+interface Contents {
+  readonly name: string;
+  readonly spec: ServiceSpec;
+  readonly instances: readonly InstanceSpec[];
+  readonly aliases: readonly Pick<Alias, "name" | "route">[];
+}
+
+/** Of a service and all that is in it. */
+export function serviceBytes({ name, spec, instances, aliases }: Contents): number {
+  const own = SERVICE_BYTES + name.length + specBytes(spec);
+  const all = instances.reduce((sum, instance) => sum + instanceBytes(instance), own);
+  return aliases.reduce((sum, alias) => sum + aliasBytes(alias), all);
+}
 
 export function instanceBytes({ id, host, zone, hostId, metadata }: InstanceSpec): number {
   const names = id.length + host.length + (zone?.length ?? 0) + (hostId?.length ?? 0);

@@ -7,9 +7,9 @@ import { toService } from "../transport/messages.ts";
 import { apply, type Change } from "./change.ts";
 import { emptyMap, findService, type Instance, type Service } from "./cluster_map.ts";
 import type { Revision } from "./names.ts";
-import { parseSplit } from "./route.ts";
+import { ALL, MOST_SHARES, parseSplit } from "./route.ts";
 import { BUDGET_RANGES, CHECK_RANGES, LIMIT_RANGE, POLICY_RANGES, type ServiceSpec } from "./service_spec.ts";
-import { metadataBytes, textBytes } from "./size.ts";
+import { metadataBytes, serviceBytes, textBytes } from "./size.ts";
 import { anyMap, EPOCH, valid } from "./testing.ts";
 
 Deno.test("textBytes() counts the bytes of UTF-8", () => {
@@ -63,7 +63,7 @@ Deno.test("the bytes of a service bound its encoding where everything is as larg
     held: true,
   } as unknown as Omit<Instance, "modified">);
   const split = valid(parseSplit(
-    Array.from({ length: 5_000 }, (_, i) => ({ version: MAX_VERSION - i, share: 2 })) as never,
+    Array.from({ length: MOST_SHARES }, (_, i) => ({ version: MAX_VERSION - i, share: ALL / MOST_SHARES })) as never,
     "x".repeat(60) as never,
   ));
   const changes = [
@@ -87,6 +87,7 @@ Deno.test("the bytes of a service bound its encoding where everything is as larg
 });
 
 function assertBound(service: Service): void {
+  assert.equal(serviceBytes(service), service.bytes, "as it was added up on the way");
   const bytes = encoded(service);
   assert.ok(bytes <= service.bytes, `${service.name}: ${bytes} bytes, said to be at most ${service.bytes}`);
 }

@@ -62,7 +62,8 @@ export function servicesIn(map: ClusterMap, scope: Scope): readonly Service[] {
   return found.sort(byName);
 }
 
-function canResume(map: ClusterMap, after: Position): boolean {
+/** Whether what changed since `after` can be told. */
+export function canResume(map: ClusterMap, after: Position): boolean {
   return after.epoch === map.position.epoch && after.revision >= map.floor && after.revision <= map.position.revision;
 }
 

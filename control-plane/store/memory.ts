@@ -2,8 +2,9 @@
 import { NO_REVISION, type Revision } from "../domain/names.ts";
 import { byBytes } from "./byte_order.ts";
 import { Feed, type FeedLimits, under } from "./feed.ts";
+import { Prefixes } from "./prefixes.ts";
 import { type Batch, type Commit, type Entry, type Guard, Lost } from "./store.ts";
-import type { Snapshot, Store, Sweep, Write } from "./store.ts";
+import type { Snapshot, Store, Sweep, Until, Write } from "./store.ts";
 import { isSweep, writesProblem } from "./writes.ts";
 
 /** An empty store. "Durable" means here: as long as the process lives. */
@@ -32,14 +33,18 @@ class MemoryStore implements Store {
   }
 
   // deno-lint-ignore require-await -- what is thrown has to arrive as a rejection
-  async read(prefix: string, at: Revision = this.#revision): Promise<Snapshot> {
+  async read(prefix: string | readonly string[], at = this.#revision, signal?: AbortSignal): Promise<Snapshot> {
     this.#mustBeOpen();
-    const entries = new Map(this.#entries);
-    for (const { batch, before } of this.#after(at).reverse()) {
+    signal?.throwIfAborted();
+    const prefixes = new Prefixes(prefix);
+    const revision = at < this.#revision ? at : this.#revision;
+    // A copy only where something is undone in it.
+    const entries = revision < this.#revision ? new Map(this.#entries) : this.#entries;
+    for (const { batch, before } of this.#after(revision).reverse()) {
       batch.writes.forEach(({ key }, nth) => place(entries, key, before[nth]));
     }
-    const revision = at < this.#revision ? at : this.#revision;
-    const found = [...entries.values()].filter(({ key }) => key.startsWith(prefix));
+    const found: Entry[] = [];
+    for (const [key, entry] of entries) if (prefixes.begin(key)) found.push(entry);
     return { revision, entries: found.sort((a, b) => byBytes(a.key, b.key)) };
   }
 
@@ -66,13 +71,14 @@ class MemoryStore implements Store {
     return this.#feed.watch(prefix, after, signal);
   }
 
-  history(prefix: string, after: Revision): AsyncIterable<Batch> {
-    return this.#between(prefix, after, this.#revision);
+  history(prefix: string, after: Revision, { upTo = this.#revision, signal }: Until = {}): AsyncIterable<Batch> {
+    return this.#between(prefix, after, upTo < this.#revision ? upTo : this.#revision, signal);
   }
 
   // deno-lint-ignore require-await -- as above
-  async forget(upTo: Revision): Promise<void> {
+  async forget(upTo: Revision, signal?: AbortSignal): Promise<void> {
     this.#mustBeOpen();
+    signal?.throwIfAborted();
     const remembered = upTo < this.#revision ? upTo : this.#revision;
     if (remembered <= this.#remembered) return;
     this.#log = this.#after(remembered);
@@ -89,9 +95,16 @@ class MemoryStore implements Store {
     this.#feed.close();
   }
 
-  async *#between(prefix: string, after: Revision, last: Revision): AsyncGenerator<Batch, void, void> {
+  async *#between(
+    prefix: string,
+    after: Revision,
+    last: Revision,
+    signal?: AbortSignal,
+  ): AsyncGenerator<Batch, void, void> {
     this.#mustBeOpen();
+    this.#after(after, 0);
     for (let position = after; position < last; position++) {
+      signal?.throwIfAborted();
       const [next] = this.#after(position, 1);
       const mine = next && under(prefix, next.batch);
       if (mine && mine.writes.length > 0) yield mine;

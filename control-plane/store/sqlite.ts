@@ -5,11 +5,12 @@
 import type { DatabaseSync } from "node:sqlite";
 import { NO_REVISION, type Revision } from "../domain/names.ts";
 import { Feed, type FeedLimits } from "./feed.ts";
+import { Prefixes } from "./prefixes.ts";
 import { SqliteBackup } from "./sqlite_backup.ts";
 import { isCopy, openSqliteFile, SQLITE_FULL, sqliteCode, unmarkCopy } from "./sqlite_file.ts";
 import { SqlitePast } from "./sqlite_past.ts";
 import { entryOf, prepareExact, sumOf } from "./sqlite_rows.ts";
-import type { Batch, Commit, Entry, Guard, Snapshot, Store, Sweep, Write } from "./store.ts";
+import type { Batch, Commit, Entry, Guard, Snapshot, Store, Sweep, Until, Write } from "./store.ts";
 import { isSweep, writesProblem, writesSize } from "./writes.ts";
 
 /** Opens or creates the file at `path` for this process alone. Throws `CannotOpenStore`. */
@@ -60,10 +61,12 @@ class SqliteStore implements Store {
     return this.#restored;
   }
 
-  async read(prefix: string, at: Revision = this.#revision): Promise<Snapshot> {
+  async read(prefix: string | readonly string[], at = this.#revision, signal?: AbortSignal): Promise<Snapshot> {
     this.#mustBeOpen();
-    if (at < this.#revision) return { revision: at, entries: await this.#past.read(prefix, at) };
-    return { revision: this.#revision, entries: this.#read(prefix) };
+    const prefixes = new Prefixes(prefix);
+    if (at < this.#revision) return { revision: at, entries: await this.#past.read(prefixes, at, signal) };
+    signal?.throwIfAborted();
+    return { revision: this.#revision, entries: prefixes.inOrder.flatMap((one) => this.#read(one)) };
   }
 
   // deno-lint-ignore require-await -- what is thrown has to arrive as a rejection
@@ -80,16 +83,17 @@ class SqliteStore implements Store {
     return this.#feed.watch(prefix, after, signal);
   }
 
-  history(prefix: string, after: Revision): AsyncIterable<Batch> {
-    return this.#past.history(prefix, after, this.#revision);
+  history(prefix: string, after: Revision, { upTo = this.#revision, signal }: Until = {}): AsyncIterable<Batch> {
+    return this.#past.history(prefix, after, upTo < this.#revision ? upTo : this.#revision, signal);
   }
 
-  async forget(upTo: Revision): Promise<void> {
+  async forget(upTo: Revision, signal?: AbortSignal): Promise<void> {
     this.#mustBeOpen();
     try {
-      await this.#past.forget(upTo < this.#revision ? upTo : this.#revision);
+      await this.#past.forget(upTo < this.#revision ? upTo : this.#revision, signal);
     } catch (error) {
       this.#mustBeOpen();
+      signal?.throwIfAborted();
       throw new Error(this.#reason(error), { cause: error });
     }
   }

@@ -1,11 +1,12 @@
 /**
  * The past of a store in its SQLite file: a log of every write and of what it overwrote. It can be long, and SQLite blocks
- * the event loop, so it is gone through in slices; commits come in between, and what they append or delete changes nothing
- * of what is read.
+ * the event loop, so it is gone through in slices, one a turn of the loop whoever asks for it; commits come in between, and
+ * what they append or delete changes nothing of what is read.
  */
 import type { DatabaseSync } from "node:sqlite";
 import { NO_REVISION, type Revision } from "../domain/names.ts";
 import { byBytes } from "./byte_order.ts";
+import type { Prefixes } from "./prefixes.ts";
 import { checked, entryOf, prepareExact, type Said } from "./sqlite_rows.ts";
 import { type Batch, type Entry, Lost, type Write } from "./store.ts";
 
@@ -16,6 +17,10 @@ export class SqlitePast {
   readonly #sql: Statements;
   readonly #mustBeOpen: () => void;
   #remembered: Revision;
+  /** The last of the turns that somebody waits for. */
+  #turns: Promise<void> = Promise.resolve();
+  /** The last of the reads. */
+  #reads: Promise<unknown> = Promise.resolve();
 
   /** `mustBeOpen` throws once the file is closed, which may be between any two slices. */
   constructor(file: DatabaseSync, mustBeOpen: () => void) {
@@ -33,36 +38,49 @@ export class SqlitePast {
     return this.#sql.newest.get()?.["revision"] as Revision | undefined ?? this.#remembered;
   }
 
-  /** What was under `prefix` as of an older revision, in order of keys. Throws {@link Lost}. */
-  async read(prefix: string, at: Revision): Promise<readonly Entry[]> {
+  /** What was under `prefixes` as of an older revision, in order of keys, after all reads before it. Throws {@link Lost}. */
+  read(prefixes: Prefixes, at: Revision, signal?: AbortSignal): Promise<readonly Entry[]> {
+    const read = this.#reads.then(() => this.#read(prefixes, at, signal));
+    this.#reads = read.catch(() => {});
+    return read;
+  }
+
+  async #read(prefixes: Prefixes, at: Revision, signal?: AbortSignal): Promise<readonly Entry[]> {
+    signal?.throwIfAborted();
+    this.#mustBeOpen();
     this.#mustRemember(at);
-    const found = await this.#entries(prefix);
+    const found = await this.#entries(prefixes, signal);
     const undone = new Set<string>();
     const end = this.#ends().last + 1;
     for (let from = this.#firstAfter(at); from < end; from += SLICE) {
-      for (const row of this.#sql.befores.all(from, Math.min(from + SLICE, end), prefix)) {
+      await this.#turn(signal);
+      for (const row of this.#sql.befores.all(from, Math.min(from + SLICE, end), prefixes.common)) {
         const key = row["key"] as string;
         // The oldest write after `at` overwrote what was there at `at`.
-        if (undone.has(key)) continue;
+        if (undone.has(key) || !prefixes.begin(key)) continue;
         undone.add(key);
         if (row["revision"] === null) found.delete(key);
         else found.set(key, entryOf(row));
       }
-      await turn();
-      this.#mustBeOpen();
     }
     // Others may have forgotten meanwhile what was to be undone.
     this.#mustRemember(at);
     return [...found.values()].sort((a, b) => byBytes(a.key, b.key));
   }
 
-  /** The commits after `after` up to `newest`, the parts of them under `prefix`. Throws {@link Lost}. */
-  async *history(prefix: string, after: Revision, newest: Revision): AsyncGenerator<Batch, void, void> {
+  /** The commits after `after` up to `upTo`, the parts of them under `prefix`. Throws {@link Lost}. */
+  async *history(
+    prefix: string,
+    after: Revision,
+    upTo: Revision,
+    signal?: AbortSignal,
+  ): AsyncGenerator<Batch, void, void> {
     this.#mustBeOpen();
     this.#mustRemember(after);
-    const end = this.#firstAfter(newest);
+    const end = this.#firstAfter(upTo);
     let batch: { readonly revision: Revision; readonly writes: Write[] } | undefined;
     for (let from = this.#firstAfter(after); from < end; from += SLICE) {
+      await this.#turn(signal);
       if (!this.#has(from)) throw new Lost(after);
       for (const row of this.#sql.writes.all(from, Math.min(from + SLICE, end), prefix)) {
         const { key, value, revision } = checked(row as unknown as Said);
@@ -73,14 +91,12 @@ export class SqlitePast {
         }
         batch.writes.push(value ? { key, value } : { key });
       }
-      await turn();
-      this.#mustBeOpen();
     }
     if (batch) yield batch;
   }
 
   /** Deletes what only revisions before `upTo` need. Said first and then done: what is left undone, the next call does. */
-  async forget(upTo: Revision): Promise<void> {
+  async forget(upTo: Revision, signal?: AbortSignal): Promise<void> {
     if (upTo > this.#remembered) {
       this.#sql.remember.run(upTo);
       this.#remembered = upTo;
@@ -90,28 +106,45 @@ export class SqlitePast {
       // The newest row stays: revisions and ids go on from it.
       const end = Math.min(this.#firstAfter(this.#remembered), last);
       if (first >= end) return;
+      await this.#turn(signal);
       this.#sql.forget.run(Math.min(first + SLICE, end));
-      await turn();
-      this.#mustBeOpen();
     }
   }
 
-  /** Everything under `prefix`, each slice as of another revision. */
-  async #entries(prefix: string): Promise<Map<string, Entry>> {
+  /** Everything under `prefixes`, each slice as of another revision. */
+  async #entries({ inOrder }: Prefixes, signal?: AbortSignal): Promise<Map<string, Entry>> {
     const found = new Map<string, Entry>();
-    for (let from: string | undefined = prefix; from !== undefined;) {
-      const rows: unknown[] = this.#sql.from.all(from, SLICE + 1);
-      from = undefined;
-      for (const [at, row] of rows.entries()) {
-        const { key } = row as Said;
-        if (!key.startsWith(prefix)) break;
-        if (at === SLICE) from = key;
-        else found.set(key, entryOf(row));
+    let left = 0;
+    for (const prefix of inOrder) {
+      for (let from: string | undefined = prefix; from !== undefined;) {
+        if (left <= 0) {
+          await this.#turn(signal);
+          left = SLICE;
+        }
+        const start: string = from;
+        from = undefined;
+        for (const row of this.#sql.from.iterate(start)) {
+          const { key } = row as unknown as Said;
+          // To look and find nothing takes as long as a row.
+          left--;
+          if (!key.startsWith(prefix)) break;
+          if (left < 0) {
+            from = key;
+            break;
+          }
+          found.set(key, entryOf(row));
+        }
       }
-      await turn();
-      this.#mustBeOpen();
     }
     return found;
+  }
+
+  /** Waits until others have had their turn, in the order in which they came. */
+  async #turn(signal?: AbortSignal): Promise<void> {
+    this.#turns = this.#turns.then(() => new Promise((resolve) => setImmediate(resolve)));
+    await this.#turns;
+    this.#mustBeOpen();
+    signal?.throwIfAborted();
   }
 
   #mustRemember(revision: Revision): void {
@@ -160,10 +193,6 @@ function prepare(file: DatabaseSync) {
     ),
     writes: exact(`SELECT revision, key, value, sum ${slice}`),
     befores: exact(`SELECT key, before AS value, before_revision AS revision, before_sum AS sum ${slice}`),
-    from: exact("SELECT key, value, revision, sum FROM entries WHERE key >= ? ORDER BY key LIMIT ?"),
+    from: exact("SELECT key, value, revision, sum FROM entries WHERE key >= ? ORDER BY key"),
   };
-}
-
-function turn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
 }

@@ -61,6 +61,40 @@ Deno.test("history(), read() of the past and forget() leave others their turn", 
   }
 });
 
+Deno.test("history() and read() of the past, however many, take their turns one after the other", async () => {
+  await using folder = await temporaryFolder();
+  await using store = openSqliteStore(folder.file);
+  const old = revisionOf(await store.commit([put("a", "1"), put("b", "1")]));
+  for (const round of range(4)) await store.commit(range(500).map((one) => put(`c${one}`, `${round}`)));
+  let going = true;
+  let turns = 0;
+  const count = () => {
+    turns++;
+    if (going) setImmediate(count);
+  };
+  setImmediate(count);
+  await Promise.all(
+    range(30).flatMap((one) => [
+      Array.fromAsync(store.history("a", old)),
+      store.read(one % 2 === 0 ? "a" : ["a", "b"], old),
+    ]),
+  );
+  going = false;
+  // Each goes through 2 000 rows, 500 a turn.
+  assert.ok(turns >= 60 * 4, `${turns} turns`);
+
+  // Each read holds what it finds, so a short one waits for a long one.
+  const ended: string[] = [];
+  const { revision: newest } = await store.read("a");
+  const gone = new AbortController();
+  const long = store.read("", old).then(() => ended.push("long"));
+  const given = store.read("", old, gone.signal).catch(() => ended.push("given up"));
+  const short = store.read("a", newest - 1n as Revision).then(() => ended.push("short"));
+  gone.abort();
+  await Promise.all([long, given, short]);
+  assert.deepEqual(ended, ["long", "given up", "short"]);
+});
+
 /** How many commits, one after the other, are answered while something goes on. */
 async function commitsDuring(store: Store, pass: () => Promise<unknown>): Promise<number> {
   let going = true;

@@ -10,7 +10,7 @@
  *   ends "lost": then read again and go on from there. It never delivers what is not durable.
  * - **Remembered.** The past from `remembered` on can be read, also after a restart: as of a revision, and as the log.
  * - **Honest.** `refused` means certainly not written; `unknown` means perhaps, and is answered only when the store
- *   cannot tell. Besides {@link Lost} nothing is thrown but after `[Symbol.asyncDispose]`, for what the disk has damaged,
+ *   cannot tell. Besides {@link Lost} and the reason of an aborted signal nothing is thrown but after `[Symbol.asyncDispose]`, for what the disk has damaged,
  *   and where `forget` or `backup` cannot write.
  */
 import type { Revision } from "../domain/names.ts";
@@ -22,10 +22,11 @@ export interface Store extends AsyncDisposable {
    */
   readonly restored: boolean;
   /**
-   * Everything under `prefix`, in byte order of keys, as of one revision: the newest, or `at` where that is older.
-   * Throws {@link Lost}.
+   * Everything under `prefix`, or under any of several of which none begins another, in byte order of keys, as of one
+   * revision: the newest, or `at` where that is older. Reads of the past wait for each other: one is long, and holds all
+   * that it finds. Throws {@link Lost}, and the reason of `signal` once that aborts.
    */
-  read(prefix: string, at?: Revision): Promise<Snapshot>;
+  read(prefix: string | readonly string[], at?: Revision, signal?: AbortSignal): Promise<Snapshot>;
   /**
    * Writes all of `writes` if all `guards` hold. At least one write; a key may occur once, and a sweep's prefix stands
    * for all keys under it. Sweeps that find nothing, and nothing else, are no commit: the answer is the newest revision.
@@ -37,12 +38,15 @@ export interface Store extends AsyncDisposable {
    */
   watch(prefix: string, after: Revision, signal: AbortSignal): AsyncIterable<Batch>;
   /**
-   * Commits that touched `prefix` after revision `after`, as `watch` delivers them, up to the newest when it is called.
-   * Throws {@link Lost}, also midway.
+   * Commits that touched `prefix` after revision `after`, as `watch` delivers them, up to the newest when it is called,
+   * or to `upTo` where that is older. Throws {@link Lost}, also midway, and the reason of `signal` once that aborts.
    */
-  history(prefix: string, after: Revision): AsyncIterable<Batch>;
-  /** Revisions before `upTo`, or before the newest, need not be remembered any more. Resolves when their room is free. */
-  forget(upTo: Revision): Promise<void>;
+  history(prefix: string, after: Revision, until?: Until): AsyncIterable<Batch>;
+  /**
+   * Revisions before `upTo`, or before the newest, need not be remembered any more. Resolves when their room is free;
+   * throws the reason of `signal` once that aborts: what is not free by then, the next call frees.
+   */
+  forget(upTo: Revision, signal?: AbortSignal): Promise<void>;
   /** The oldest revision that can be read; commits after it are in `history`. */
   remembered(): Revision;
   /**
@@ -50,6 +54,12 @@ export interface Store extends AsyncDisposable {
    * a file. Absent: not this store's to do.
    */
   backup?(path: string): Promise<void>;
+}
+
+/** What ends a history early. */
+export interface Until {
+  readonly upTo?: Revision;
+  readonly signal?: AbortSignal;
 }
 
 export interface Snapshot {

@@ -6,7 +6,9 @@ import { contents, put, range, revisionOf, take, type Test, text, writeTogether 
 
 export function testPast(test: Test): void {
   testReadingThePast(test);
+  testSeveralPrefixes(test);
   testHistory(test);
+  testEnding(test);
   testForgetting(test);
 }
 
@@ -68,6 +70,23 @@ function testReadingThePast(test: Test): void {
   });
 }
 
+function testSeveralPrefixes(test: Test): void {
+  test("read() of several prefixes gives what is under any of them, as it is and as it was", async ({ store }) => {
+    const prefixes = ["b/1/", "a/", "none", "b/20/", "b/3"];
+    const keys = ["a/", "b/1/x", "b/2/x", "b/20/x", "b/", "c", ...range(1_200).map((one) => `b/3${one}`)];
+    for (const value of ["old", "new"]) await store.commit(keys.map((key) => put(key, value)));
+    await store.commit([{ prefix: "b/20/" }, { prefix: "b/3" }, put("a/1", "late"), put("b/4", "late")]);
+    const { revision: newest } = await store.read("");
+    for (let at = NO_REVISION; at <= newest; at++) {
+      const { revision, entries } = await store.read("", at);
+      const expected = entries.filter(({ key }) => prefixes.some((prefix) => key.startsWith(prefix)));
+      assert.deepEqual(await store.read(prefixes, at), { revision, entries: expected });
+    }
+    assert.deepEqual(await store.read([]), { revision: newest, entries: [] });
+    assert.deepEqual((await store.read([], NO_REVISION)).entries, []);
+  });
+}
+
 function testHistory(test: Test): void {
   test("history() gives every commit that a watch delivered, whole, in order, also after a restart", async (subject) => {
     let { store } = subject;
@@ -117,6 +136,38 @@ function testHistory(test: Test): void {
     await assert.rejects(async () => {
       for (let next = await history.next(); !next.done; next = await history.next());
     }, Lost);
+  });
+}
+
+function testEnding(test: Test): void {
+  test("history() ends at a revision that it is given", async ({ store }) => {
+    const revisions = await writeTogether(store, 1_000);
+    const [after, upTo] = [revisions[299]!, revisions[699]!];
+    const batches = await Array.fromAsync(store.history("", after, { upTo }));
+    assert.deepEqual(batches.map(({ revision }) => revision), revisions.slice(300, 700));
+    assert.deepEqual(await Array.fromAsync(store.history("", upTo, { upTo: after })), []);
+    const all = await Array.fromAsync(store.history("", after, { upTo: 1n << 60n as Revision }));
+    assert.equal(all.at(-1)?.revision, revisions.at(-1));
+  });
+
+  test("read(), history() and forget() end with their signal", async ({ store }) => {
+    const revisions = await writeTogether(store, 2_000);
+    const gone = new AbortController();
+    const { signal } = gone;
+    const history = store.history("", NO_REVISION, { signal })[Symbol.asyncIterator]();
+    assert.equal((await history.next()).value?.revision, revisions[0]);
+    gone.abort(new Error("nobody waits"));
+    await assert.rejects(async () => {
+      for (let next = await history.next(); !next.done; next = await history.next());
+    }, /nobody waits/);
+    for (const at of [revisions[0]!, revisions.at(-1)!]) {
+      await assert.rejects(store.read("", at, signal), /nobody waits/);
+    }
+    await assert.rejects(Array.fromAsync(store.history("", NO_REVISION, { signal })), /nobody waits/);
+    await assert.rejects(store.forget(revisions.at(-1)!, signal), /nobody waits/);
+    // What was not freed is by the next one.
+    await store.forget(revisions.at(-1)!);
+    assert.deepEqual(await Array.fromAsync(store.history("", revisions.at(-1)!)), []);
   });
 }
 

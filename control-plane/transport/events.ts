@@ -3,16 +3,18 @@ import { anonymous } from "../app/caller.ts";
 import type { Reading } from "../app/reading.ts";
 import type { Follow } from "../app/watcher.ts";
 import type { Position } from "../domain/cluster_map.ts";
+import { isRefusal, type Refusal } from "../domain/refusal.ts";
 import type { Scope, Update } from "../domain/update.ts";
 import { updateJson } from "./encode.ts";
 import { formatPosition } from "./decode.ts";
 
 /** Bytes that are handed to a reader at once. */
 const PIECE = 1 << 16;
+const NOTHING = new Uint8Array();
 
 /**
- * Ends when its reader goes or `stopping` aborts, and disposes of `turn` then. The next update is made when this one was
- * read.
+ * Ends when its reader goes, `stopping` aborts, or there is no `room` for so many bytes, and disposes of `turn` then. The
+ * next update is made when this one was read.
  */
 export function eventStream(
   reading: Reading,
@@ -20,30 +22,46 @@ export function eventStream(
   after: Position | undefined,
   stopping: AbortSignal,
   turn: Disposable,
+  room: (bytes: number, signal: AbortSignal) => Promise<Disposable | Refusal>,
 ): ReadableStream<Uint8Array> {
   const gone = new AbortController();
   const ended = AbortSignal.any([gone.signal, stopping]);
   let follow: Follow | undefined;
-  // What is left of an update that many may share: a reader that does not read holds up no more than a piece of it.
-  let rest: Uint8Array = new Uint8Array();
+  // What is left of an update, and its place in memory: many may share it, and the last to read it is who does not read.
+  let rest: Uint8Array = NOTHING;
+  let place: Disposable | undefined;
+  const leave = () => {
+    follow?.[Symbol.dispose]();
+    turn[Symbol.dispose]();
+    place?.[Symbol.dispose]();
+  };
   return new ReadableStream<Uint8Array>({
     async pull(controller) {
       follow ??= reading.follow(anonymous(ended), scope, after);
       try {
-        if (rest.length === 0) rest = eventsOf(await follow.next(ended));
-        controller.enqueue(rest.subarray(0, PIECE));
-        rest = rest.subarray(PIECE);
+        if (rest === NOTHING) {
+          const events = eventsOf(await follow.next(ended));
+          const taken = await room(events.length, ended);
+          if (isRefusal(taken)) {
+            ended.throwIfAborted();
+            // It comes back, after what it has read.
+            return leave(), controller.close();
+          }
+          [place, rest] = [taken, events];
+        }
+        // Throws when the reader is gone. A copy: what is on its way keeps nothing else in memory.
+        controller.enqueue(rest.slice(0, PIECE));
+        rest = rest.length > PIECE ? rest.subarray(PIECE) : NOTHING;
+        if (rest === NOTHING) place?.[Symbol.dispose]();
       } catch (error) {
-        follow[Symbol.dispose]();
-        turn[Symbol.dispose]();
+        leave();
         if (!ended.aborted) throw error;
         if (!gone.signal.aborted) controller.close();
       }
     },
     cancel() {
       gone.abort();
-      follow?.[Symbol.dispose]();
-      turn[Symbol.dispose]();
+      leave();
     },
     // Nothing is followed before somebody reads.
   }, { highWaterMark: 0 });

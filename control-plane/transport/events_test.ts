@@ -1,5 +1,9 @@
 import assert from "node:assert/strict";
-import { testControlPlane } from "./testing.ts";
+import type { Realm } from "../domain/names.ts";
+import { isRefusal } from "../domain/refusal.ts";
+import { eventStream } from "./events.ts";
+import { Room } from "./room.ts";
+import { testControlPlane, type TestPlane } from "./testing.ts";
 
 /** Events of a stream of server-sent events, as they come. */
 async function* events(response: Response): AsyncGenerator<Record<string, string>> {
@@ -81,6 +85,65 @@ Deno.test("GET /watch sends what is larger than a piece whole, and says what is 
   const gone = JSON.parse((await stream.next()).value!["data"]!);
   assert.deepEqual([gone.set, gone.deleted], [[], ["s7"]]);
   await stream.return(undefined);
+});
+
+/** What is larger than a piece, and smaller than two. */
+async function registerMuch(plane: TestPlane): Promise<void> {
+  for (let i = 0; i < 25; i++) {
+    const instance = { host: "a", port: 1, metadata: { k: "x".repeat(4_000) } };
+    await plane.registry.register({ realm: "local", service: "a", id: `i${i}`, instance });
+  }
+}
+
+Deno.test("a watch over HTTP ends where there is no room for what is large, until others have read theirs, or go", async () => {
+  await using plane = await testControlPlane();
+  await registerMuch(plane);
+  const room = new Room(150 << 10, 5);
+  let left = 0;
+  const open = () => {
+    const turn = { [Symbol.dispose]: () => void left++ };
+    const take = (bytes: number, signal: AbortSignal) => room.take("a", bytes, signal);
+    const never = new AbortController().signal;
+    return eventStream(plane.ports.reading, { realm: "local" as Realm }, undefined, never, turn, take).getReader();
+  };
+  const slow = open();
+  assert.equal((await slow.read()).value?.length, 1 << 16);
+  assert.equal((await open().read()).done, true);
+  assert.equal(left, 1, "nobody has a place among the watches for nothing");
+  assert.ok((await slow.read()).value!.length < 1 << 16);
+  const going = open();
+  assert.equal((await going.read()).done, false);
+  await going.cancel();
+  const last = open();
+  assert.equal((await last.read()).done, false);
+  await Promise.all([slow.cancel(), last.cancel()]);
+});
+
+Deno.test("a watch over HTTP whose reader goes while it waits for room takes none", async () => {
+  await using plane = await testControlPlane();
+  await registerMuch(plane);
+  const room = new Room(150 << 10);
+  const full = await room.take("a", 150 << 10, new AbortController().signal);
+  assert.ok(!isRefusal(full));
+  const asked = Promise.withResolvers<void>();
+  const take = (bytes: number, signal: AbortSignal) => (asked.resolve(), room.take("a", bytes, signal));
+  const stream = eventStream(
+    plane.ports.reading,
+    { realm: "local" as Realm },
+    undefined,
+    new AbortController().signal,
+    { [Symbol.dispose]() {} },
+    take,
+  );
+  const reader = stream.getReader();
+  const reading = reader.read();
+  await asked.promise;
+  // It is let in, and does not know it yet.
+  full[Symbol.dispose]();
+  await reader.cancel();
+  assert.equal((await reading).done, true);
+  await new Promise((resolve) => setTimeout(resolve, 0));
+  assert.ok(!isRefusal(await room.take("a", 150 << 10, AbortSignal.abort())));
 });
 
 Deno.test("GET /watch of one realm hears nothing of another, nor of services out of its scope", async () => {

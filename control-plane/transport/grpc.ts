@@ -56,8 +56,11 @@ export async function serveGrpc(ports: Ports, address: Address): Promise<GrpcSer
   );
   const health = addHealthAndReflection(server, [DiscoveryService, FleetService, RegistryService]);
 
+  const bound = await listen(server, address, ports.log, stopping.signal);
+  // As `/readyz` says it.
+  health.follow(() => ports.reading.problems().length === 0);
   return {
-    address: await listen(server, address, ports.log, stopping.signal),
+    address: bound,
     async [Symbol.asyncDispose]() {
       health.stopping();
       stopping.abort();

@@ -5,6 +5,7 @@ import { isRefusal, type Refusal, refuse } from "../domain/refusal.ts";
 import type { Log } from "../../proto/log.ts";
 import { Undecodable } from "../../proto/grpc.ts";
 import type { Options } from "./decode.ts";
+import { keepPlace } from "./grpc_place.ts";
 import type { Ports } from "./ports.ts";
 import { grpcStatus, INTERNAL } from "./status.ts";
 
@@ -22,6 +23,7 @@ export function unary<Request>(
 ) {
   return async (call: grpc.ServerUnaryCall<Request | Undecodable, object>, callback: grpc.sendUnaryData<object>) => {
     const { request } = call;
+    using _place = keepPlace(call);
     try {
       const value = request instanceof Undecodable
         ? refuse("invalid", request.description)

@@ -4,6 +4,7 @@ import { isRefusal } from "../domain/refusal.ts";
 import type { Ports } from "./ports.ts";
 import { grpcStatus } from "./status.ts";
 import { peerOf } from "./grpc_calls.ts";
+import { Place } from "./grpc_place.ts";
 
 /** Streams that stand until somebody ends them. */
 const STANDING: ReadonlySet<string> = new Set([
@@ -17,7 +18,14 @@ export function counted({ requests, watches, telemetry }: Ports): grpc.ServerInt
   return ({ path }, call) => {
     const place = (STANDING.has(path) ? watches : requests).take(peerOf(call));
     if (!isRefusal(place)) {
-      const listener = { onCancel: () => place[Symbol.dispose]() };
+      const taken = new Place(place);
+      const listener: grpc.ServerListener = {
+        onReceiveMetadata: (metadata, next) => {
+          taken.begin(metadata);
+          next(metadata);
+        },
+        onCancel: () => taken.end(),
+      };
       return new grpc.ServerInterceptingCall(call, { start: (next) => next(listener) });
     }
     telemetry.begin("grpc", path.slice(1), { header: () => undefined }).answered("RESOURCE_EXHAUSTED");

@@ -52,7 +52,7 @@ async function readMap({ reading }: Ports, request: GetMapRequest, signal: Abort
   }
   const refusal = fields.refusal();
   if (refusal) return refusal;
-  if (time !== undefined) return await reading.readAt(scope, { time });
-  if (at !== NO_REVISION) return await reading.readAt(scope, { revision: at });
+  if (time !== undefined) return await reading.readAt(scope, { time }, signal);
+  if (at !== NO_REVISION) return await reading.readAt(scope, { revision: at }, signal);
   return await reading.read(anonymous(signal), scope, minRevision);
 }

@@ -34,7 +34,8 @@ export function fleetHandlers(ports: Ports, room: Room, stopping: AbortSignal): 
     // deno-lint-ignore require-await -- handlers of streams answer with a promise
     history: streaming(ports, async (request: pb.HistoryRequest, signal, peer) => {
       const query = historyQuery(request);
-      return isRefusal(query) ? query : responses(history(query), (bytes) => room.hold(peer, bytes, signal));
+      if (isRefusal(query)) return query;
+      return responses(history({ ...query, signal }), (bytes) => room.hold(peer, bytes, signal));
     }),
   };
 }

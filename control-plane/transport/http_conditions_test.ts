@@ -54,13 +54,16 @@ Deno.test("conditions that this contract has no meaning for are refused by their
   await using plane = await testControlPlane();
   for (const path of PATHS) await put(plane, path);
   const { text } = await plane.http("GET", "/map");
-  // Weak ones never match on a write, and nothing was ever at revision 0 or beyond all revisions.
-  const bad = ['"1", "2"', 'W/"1"', '"0"', '"x"', "1", '""', "", '"-1"', '"9223372036854775808"', '*, "1"'];
+  // Lists are not served, and nothing was ever at revision 0 or beyond all revisions.
+  const bad = ['"1", "2"', 'W/"1", "2"', '"0"', '"x"', "1", '""', "", '"-1"', '"9223372036854775808"', '*, "1"'];
   for (const path of PATHS) {
     for (const value of bad) {
       const { status, ...answer } = await put(plane, path, { "if-match": value });
       assert.deepEqual([status, fieldsOf(answer)], [400, ["If-Match"]], value);
     }
+    const weak = { "if-match": `W/${(await plane.http("GET", path)).headers.get("etag")}` };
+    const { status, json } = await put(plane, path, weak, OTHERS[PATHS.indexOf(path)]);
+    assert.deepEqual([status, json.code], [412, "FAILED_PRECONDITION"], "weak ones never match on a write");
     for (const value of ['"1"', 'W/"1"', "x", ""]) {
       assert.deepEqual(fieldsOf(await put(plane, path, { "if-none-match": value })), ["If-None-Match"], value);
     }
@@ -114,7 +117,10 @@ Deno.test("the same operation twice is done once and answered alike, over either
   assert.deepEqual([String(overGrpc.revision), overGrpc.leaseId], [first.json.revision, first.json.leaseId]);
   // What a condition said then was so then.
   const conditional = { ...headers, "if-none-match": "*" };
-  assert.equal((await plane.http("PUT", path, { headers: conditional, body: { host: "a", port: 1 } })).status, 200);
+  const body = { host: "a", port: 1, ttl: "15s" };
+  assert.equal((await plane.http("PUT", path, { headers: conditional, body })).status, 200);
+  const changed = await plane.http("PUT", path, { headers, body: { ...body, port: 3 } });
+  assert.deepEqual([changed.status, fieldsOf(changed)], [400, ["operationId"]]);
   const used = await plane.http("DELETE", path, { headers });
   assert.deepEqual([used.status, fieldsOf(used)], [400, ["operationId"]]);
   const elsewhere = `${plane.origin}/api/v1/realms/testing${path}`;

@@ -32,12 +32,14 @@ export function fleetRoutes(ports: Ports, stopping: AbortSignal): Routes {
 }
 
 function followers({ reading, fleet, requests }: Ports, context: Context): Response | Refusal {
+  const unknown = refuseUnknownQuery(context, []);
+  if (unknown) return unknown;
   const realm = parseRealm(context.req.param("realm") ?? "");
   if (realm instanceof Invalid) return invalid([{ field: "realm", description: realm.problem }]);
   const position = reading.position();
   const response = json(pb.ListFollowersResponseSchema, followersResponse(position, fleet.list(realm)));
   const headers = { "portolan-position": formatPosition(position) };
-  return refuseUnknownQuery(context, []) ?? longJson(requests, context, sliced(response), headers);
+  return longJson(requests, context, sliced(response), headers);
 }
 
 async function forgetOne(ports: Ports, context: Context): Promise<Response | Refusal> {
@@ -98,22 +100,34 @@ function history(ports: Ports, context: Context): Response | Refusal {
   if (isRefusal(query)) return query;
   const place = placeIn(ports.requests, context);
   if (isRefusal(place)) return place;
-  const body = holding(place, ReadableStream.from(historyJson(ports, query)));
+  const over = new AbortController();
+  const held = {
+    [Symbol.dispose]() {
+      over.abort();
+      place[Symbol.dispose]();
+    },
+  };
+  const body = holding(held, ReadableStream.from(historyJson(ports, query, over.signal)));
   return new Response(body, { headers: JSON_TYPE });
 }
 
 const JSON_TYPE = { "content-type": "application/json" };
 
 /** Piece by piece: there may be a lot of it. */
-async function* historyJson({ history, log }: Ports, query: HistoryQuery): AsyncGenerator<Uint8Array> {
+async function* historyJson(
+  { history, log }: Ports,
+  query: HistoryQuery,
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array> {
   const utf8 = new TextEncoder();
   let before = '{"entries":[';
   try {
-    for await (const entry of history(query)) {
+    for await (const entry of history({ ...query, signal })) {
       yield utf8.encode(before + json(pb.HistoryResponseSchema, historyResponse(entry)));
       before = ",\n";
     }
   } catch (error) {
+    if (signal.aborted) return;
     // The status is said already: its reader sees a connection that breaks.
     log.error("Cannot go on with a history", { error });
     throw error;

@@ -107,6 +107,12 @@ Deno.test("followers are listed by id, and forgotten when they have gone", async
   assert.deepEqual(fieldsOf(named), ["operationId"]);
 });
 
+Deno.test("followers refuses a parameter that it does not know before it looks at anybody", async () => {
+  await using plane = await testControlPlane();
+  plane.ports.fleet.list = () => assert.fail("it was listed");
+  assert.deepEqual(fieldsOf(await plane.http("GET", "/followers?realm=x")), ["realm"]);
+});
+
 Deno.test("history tells what happened, and is JSON also where nothing did", async () => {
   await using plane = await testControlPlane();
   const history = async (query = "") => (await plane.http("GET", `/history?${query}`)).json.entries;

@@ -10,20 +10,28 @@ import type { Scope, Update } from "../domain/update.ts";
 import { aliasJson, instanceJson, positionJson, serviceJson } from "./encode.ts";
 import { eventStream } from "./events.ts";
 import { Violations } from "./violations.ts";
-import { etag, placeIn, refuseUnknownQuery, type Routes } from "./http_common.ts";
+import { type Bindings, etag, placeIn, refuseUnknownQuery, type Routes } from "./http_common.ts";
 import { longJson, PIECE, sliced } from "./http_long.ts";
-import type { Quota } from "../app/quota.ts";
+import { Quota } from "../app/quota.ts";
 import type { Ports } from "./ports.ts";
+import { Room } from "./room.ts";
 import { formatPosition, parsePosition, parseRevisionText } from "./decode.ts";
+import { parseTime } from "../../proto/time.ts";
+
+/** Maps of the past that one address may be reading at once: each is in memory for its reader alone. */
+const MOST_PASTS = 8;
 
 export function readRoutes({ reading, requests, watches }: Ports, stopping: AbortSignal): Routes {
   const read = (context: Context) => readScope(reading, context, stopping);
+  const room = new Room();
+  const pasts = new Quota(MOST_PASTS, "answers about the past");
   const realm = "/api/v1/realms/:realm";
   const list = async (context: Context) => {
     const update = await read(context);
     if (isRefusal(update)) return update;
     const headers = { "portolan-position": formatPosition(update.position) };
-    return longJson(requests, context, listJson(update), headers);
+    const places = context.req.query("at") === undefined ? requests : pasts;
+    return longJson(places, context, listJson(update), headers);
   };
   return {
     [`${realm}/map`]: { GET: list },
@@ -33,7 +41,7 @@ export function readRoutes({ reading, requests, watches }: Ports, stopping: Abor
       GET: (context) => one(read, requests, context, instanceIn(context)),
     },
     [`${realm}/services/:service/aliases/:alias`]: { GET: (context) => one(read, requests, context, aliasIn(context)) },
-    [`${realm}/watch`]: { GET: (context) => watch(reading, watches, context, stopping) },
+    [`${realm}/watch`]: { GET: (context) => watch(reading, watches, room, context, stopping) },
   };
 }
 
@@ -63,23 +71,15 @@ function readScope(reading: Reading, context: Context, signal: AbortSignal): Pro
   const moment = at === undefined ? undefined : fields.take("at", parseMoment(at));
   if (moment !== undefined && minRevision !== undefined) fields.add("minRevision", "expected without at");
   const refusal = fields.refusal() ?? refuseUnknownQuery(context, ["minRevision", "at"]);
-  return refusal ?? (moment ? reading.readAt(scope, moment) : reading.read(anonymous(signal), scope, least));
+  return refusal ?? (moment ? reading.readAt(scope, moment, signal) : reading.read(anonymous(signal), scope, least));
 }
 
 /** A revision, or a time as RFC 3339 has it. */
 export function parseMoment(text: string): Moment | Invalid {
   const revision = parseRevisionText(text);
   if (!(revision instanceof Invalid)) return { revision };
-  const rfc3339 = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)$/i;
-  // A day that its month does not have would be taken for another one.
-  const time = rfc3339.test(text) && isDay(text) ? Date.parse(text) : NaN;
-  return Number.isNaN(time) ? new Invalid("expected a revision, or a time like 2026-01-31T12:00:00Z") : { time };
-}
-
-function isDay(time: string): boolean {
-  const day = time.slice(0, 10);
-  const date = new Date(`${day}T00:00:00Z`);
-  return !Number.isNaN(date.getTime()) && date.toISOString().startsWith(day) && !/T24/i.test(time);
+  const time = parseTime(text);
+  return time === undefined ? new Invalid("expected a revision, or a time like 2026-01-31T12:00:00Z") : { time };
 }
 
 type Read = (context: Context) => ReturnType<typeof readScope>;
@@ -129,7 +129,7 @@ function aliasIn(context: Context) {
   };
 }
 
-async function watch(reading: Reading, watches: Quota, context: Context, stopping: AbortSignal) {
+async function watch(reading: Reading, watches: Quota, room: Room, context: Context, stopping: AbortSignal) {
   const fields = new Violations();
   const names = context.req.queries("service") ?? [];
   const services = names.map((name) => fields.take("service", parseServiceName(name)));
@@ -147,7 +147,9 @@ async function watch(reading: Reading, watches: Quota, context: Context, stoppin
   const scope = services.length > 0 ? { realm, services: new Set(services) } : { realm };
   const turn = placeIn(watches, context);
   if (isRefusal(turn)) return turn;
-  return new Response(eventStream(reading, scope, after, stopping, turn), {
+  const { peer } = context.env as Bindings;
+  const take = (bytes: number, signal: AbortSignal) => room.take(peer, bytes, signal);
+  return new Response(eventStream(reading, scope, after, stopping, turn, take), {
     headers: { "content-type": "text/event-stream", "cache-control": "no-store" },
   });
 }

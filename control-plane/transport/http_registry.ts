@@ -97,10 +97,11 @@ function expectedOf(context: Context): Expected | undefined | Refusal {
     return none === "*" ? NO_REVISION : invalid([{ field: "If-None-Match", description: "expected * for a write" }]);
   }
   if (match === "*") return "exists";
+  if (/^W\/"[^"]*"$/.test(match ?? "")) return refuse("moved", "Cannot write with a weak If-Match: it never matches");
   const revision = parseRevisionText(/^"([0-9]+)"$/.exec(match ?? "")?.[1] ?? "");
   // Nothing was ever at revision 0: to the domain it means what does not exist.
   if (typeof revision === "bigint" && revision !== NO_REVISION) return revision;
-  return invalid([{ field: "If-Match", description: `expected * or one ETag as it was answered, like "12"` }]);
+  return invalid([{ field: "If-Match", description: `expected * or one ETag, no list, as answered, like "12"` }]);
 }
 
 async function register(context: Context): Promise<Order | Refusal> {

@@ -1,15 +1,18 @@
 /** `RegistryService.Import`: takes a realm in pieces, and hands it on when all of it is there and right. */
 import type { sendUnaryData, ServerReadableStream } from "@grpc/grpc-js";
 import type { ImportedService } from "../app/import.ts";
+import { Quota } from "../app/quota.ts";
+import { Turns } from "../app/turns.ts";
 import { parseRealm } from "../domain/names.ts";
 import { isRefusal, type Refusal, refuse } from "../domain/refusal.ts";
-import { specBytes } from "../domain/service_spec.ts";
-import { aliasBytes, instanceBytes, SERVICE_BYTES } from "../domain/size.ts";
+import { serviceBytes } from "../domain/size.ts";
 import { Undecodable } from "../../proto/grpc.ts";
 import type { ImportRequest } from "../../proto/gen/portolan/v1/registry_pb.ts";
 import { addUnknown, optionsOf } from "./decode.ts";
-import { importedService } from "./decode_import.ts";
-import { internal, writer } from "./grpc_calls.ts";
+import { importedService, twice } from "./decode_import.ts";
+import { internal, peerOf, writer } from "./grpc_calls.ts";
+import { keepPlace } from "./grpc_place.ts";
+import { Patience } from "./patience.ts";
 import type { Ports } from "./ports.ts";
 import { grpcStatus } from "./status.ts";
 import { Violations } from "./violations.ts";
@@ -20,33 +23,65 @@ type ImportCall = ServerReadableStream<ImportRequest | Undecodable, object>;
 const MOST_SERVICES = 100_000;
 const MOST_BYTES = 256 << 20;
 
-export function importHandler(ports: Ports) {
+/** Imports that are under way at once: of one address, and of all, since each may take that much memory. */
+const MOST_OF_ONE = 1;
+const MOST_OF_ALL = 3;
+
+/** From one message of an import to the next, in ms: one that stands still keeps its memory and its place. */
+const WAIT_MS = 10_000;
+
+class Late extends Error {}
+
+const LATE = { code: "late", message: "Cannot wait for the rest of the import: it comes too slowly" } as const;
+
+interface Shared {
+  readonly ofOne: Quota;
+  readonly ofAll: Quota;
+  /** By realm: two imports of one would mix. */
+  readonly turns: Turns;
+  readonly patience: Patience;
+}
+
+/** `waitMs` is for tests that cannot wait for so long. */
+export function importHandler(ports: Ports, waitMs = WAIT_MS) {
+  const shared: Shared = {
+    ofOne: new Quota(MOST_OF_ONE, "imports"),
+    ofAll: new Quota(MOST_OF_ALL, "imports"),
+    turns: new Turns(1),
+    patience: new Patience(waitMs, () => new Late()),
+  };
   return async (call: ImportCall, callback: sendUnaryData<object>) => {
+    using _place = keepPlace(call);
     try {
-      const answer = await importAll(ports, call);
+      const answer = await importAll(ports, shared, call);
       if (isRefusal(answer)) callback(grpcStatus(answer));
       else callback(null, answer);
     } catch (error) {
-      if (!call.cancelled) callback(internal(ports.log, error));
+      if (error instanceof Late) callback(grpcStatus(LATE));
+      else if (!call.cancelled) callback(internal(ports.log, error));
     }
   };
 }
 
-async function importAll(ports: Ports, call: ImportCall): Promise<object | Refusal> {
+async function importAll(ports: Ports, shared: Shared, call: ImportCall): Promise<object | Refusal> {
+  using places = new DisposableStack();
+  for (const [quota, who] of [[shared.ofOne, peerOf(call)], [shared.ofAll, "all addresses"]] as const) {
+    const place = quota.take(who);
+    if (isRefusal(place)) return place;
+    places.use(place);
+  }
   const pieces: ImportedService[] = [];
   let bytes = 0;
   let first: ImportRequest | undefined;
-  for await (const request of call as AsyncIterable<ImportRequest | Undecodable>) {
+  for await (const request of inTime(call, shared.patience)) {
     if (request instanceof Undecodable) return refuse("invalid", request.description);
     const before = pieces.length;
     const refusal = first && laterProblem(request) || take(request, pieces);
     if (refusal) return refusal;
-    for (const service of pieces.slice(before)) bytes += bytesOf(service);
+    for (const service of pieces.slice(before)) bytes += serviceBytes(service);
     if (pieces.length > MOST_SERVICES || bytes > MOST_BYTES) return TOO_LARGE;
     first ??= { ...request, services: [] };
   }
-  // A stream that breaks off ends like one that is complete: what it brought is not all that it was to bring.
-  if (call.cancelled) return refuse("invalid", "Cannot import: the stream ended before its end");
   const fields = new Violations();
   if (first) addUnknown(fields, first, "");
   const realm = fields.take("realm", parseRealm(first?.realm ?? ""));
@@ -54,13 +89,28 @@ async function importAll(ports: Ports, call: ImportCall): Promise<object | Refus
   if (options.operationId !== undefined) {
     fields.add("operationId", "expected none: the same import again ends the same");
   }
-  const seen = new Set<string>();
-  for (const [i, { name }] of pieces.entries()) {
-    if (seen.has(name)) fields.add(`services[${i}].name`, `expected once: "${name}" occurs again`);
-    seen.add(name);
+  twice(fields, pieces.map(({ name }) => name), (i) => `services[${i}].name`);
+  const refusal = fields.refusal();
+  if (refusal) return refusal;
+  using _turn = await shared.turns.take(realm);
+  // A stream that breaks off ends like one that is complete: what it brought is not all that it was to bring.
+  if (call.cancelled) return refuse("invalid", "Cannot import: the stream ended before its end");
+  return await ports.importRealm(writer(options), realm, pieces, first?.force ?? false);
+}
+
+/** The messages of a stream. Throws {@link Late}. */
+async function* inTime(call: ImportCall, patience: Patience): AsyncGenerator<ImportRequest | Undecodable> {
+  const messages: AsyncIterator<ImportRequest | Undecodable> = call[Symbol.asyncIterator]();
+  try {
+    for (;;) {
+      const { done, value } = await patience.wait(messages.next());
+      if (done) return;
+      yield value;
+    }
+  } finally {
+    // While a message is waited for, this ends no sooner.
+    messages.return?.().catch(() => {});
   }
-  return fields.refusal() ??
-    await ports.importRealm(writer(options), realm, pieces, first?.force ?? false);
 }
 
 function take({ services }: ImportRequest, pieces: ImportedService[]): Refusal | undefined {
@@ -76,13 +126,11 @@ const TOO_LARGE = refuse("too_large", `Cannot import more than ${MOST_SERVICES} 
   { field: "services", description: `expected at most ${MOST_SERVICES}, of at most ${MOST_BYTES} bytes together` },
 ]);
 
-function bytesOf({ name, spec, instances, aliases }: ImportedService): number {
-  const own = SERVICE_BYTES + name.length + specBytes(spec);
-  const all = instances.reduce((sum, instance) => sum + instanceBytes(instance), own);
-  return aliases.reduce((sum, alias) => sum + aliasBytes(alias), all);
-}
-
-function laterProblem({ realm, force, options }: ImportRequest): Refusal | undefined {
-  if (realm === "" && !force && options === undefined) return undefined;
+function laterProblem(request: ImportRequest): Refusal | undefined {
+  const { realm, force, options } = request;
+  const fields = new Violations();
+  // Each service is looked at by itself.
+  addUnknown(fields, { ...request, services: [] }, "");
+  if (realm === "" && !force && options === undefined) return fields.refusal();
   return refuse("invalid", "Cannot import: expected realm, force and options in the first message only");
 }

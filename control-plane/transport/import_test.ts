@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
-import type { MessageInitShape } from "@bufbuild/protobuf";
-import type { ImportRequestSchema } from "../../proto/gen/portolan/v1/registry_pb.ts";
-import { refusalOf, testControlPlane, type TestPlane, until } from "./testing.ts";
+import { PassThrough } from "node:stream";
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { Metadata, type ServiceError, status } from "@grpc/grpc-js";
+import { ImportRequestSchema } from "../../proto/gen/portolan/v1/registry_pb.ts";
+import { importHandler } from "./import.ts";
+import { refusalOf, testControlPlane, type TestPlane, testPorts, until } from "./testing.ts";
 
 type Request = MessageInitShape<typeof ImportRequestSchema>;
 
@@ -119,4 +122,93 @@ Deno.test("Import that breaks off half way writes nothing, forced or not", async
   assert.equal((await refusalOf(response)).code, "CANCELLED");
   await until("the import is over", () => plane.requests.taken === 0);
   assert.equal((await plane.http("GET", "/map")).text, before.text);
+});
+
+/** An import whose messages are written one by one, from an address of its own. */
+function importing(handler: ReturnType<typeof importHandler>, address: string) {
+  const call = Object.assign(new PassThrough({ objectMode: true }), {
+    metadata: new Metadata(),
+    cancelled: false,
+    getPeer: () => `${address}:1`,
+  });
+  const outcome = new Promise<string>((resolve) => {
+    handler(call as never, (error) => {
+      const { code, details } = error as ServiceError ?? { code: status.OK };
+      resolve(code === status.OK ? "OK" : `${status[code]} ${details}`);
+    });
+  });
+  const write = (request: object) => void call.write(Object.assign(create(ImportRequestSchema), request));
+  return { call, outcome, write };
+}
+
+Deno.test("Import is for one at a time from an address, and for a few from all", async () => {
+  await using plane = await testPorts();
+  const handler = importHandler(plane.ports);
+  const some = ["a", "b", "c"].map((address) => importing(handler, address));
+  const refused = (who: string, count: number) =>
+    `RESOURCE_EXHAUSTED Cannot take more imports from "${who}": ${count} are under way; try again later`;
+  assert.equal(await importing(handler, "a").outcome, refused("a", 1));
+  assert.equal(await importing(handler, "d").outcome, refused("all addresses", 3));
+  for (const { call, outcome, write } of some) {
+    write({ realm: "local" });
+    call.end();
+    assert.equal(await outcome, "OK");
+  }
+  for (const address of ["a", "d"]) {
+    const again = importing(handler, address);
+    again.call.end();
+    assert.match(await again.outcome, /^INVALID_ARGUMENT/, "its place is free again, and nobody else's is taken");
+  }
+});
+
+Deno.test("Import that stands still ends, and leaves its place", async () => {
+  await using plane = await testPorts();
+  const handler = importHandler(plane.ports, 5);
+  for (let again = 0; again < 4; again++) {
+    const { outcome, write } = importing(handler, "a");
+    if (again > 0) write({ realm: "local" });
+    assert.equal(await outcome, "DEADLINE_EXCEEDED Cannot wait for the rest of the import: it comes too slowly");
+  }
+});
+
+Deno.test("Import of a realm waits for another one of it", async () => {
+  await using plane = await testPorts();
+  const order: string[] = [];
+  const { promise: told, resolve: goOn } = Promise.withResolvers<void>();
+  const handler = importHandler({
+    ...plane.ports,
+    importRealm: async (caller, realm, services, force) => {
+      order.push(`${caller.reason} begins`);
+      if (caller.reason === "first") await told;
+      const outcome = await plane.ports.importRealm(caller, realm, services, force);
+      order.push(`${caller.reason} ends`);
+      return outcome;
+    },
+  });
+  const begin = (reason: string, realm: string) => {
+    const one = importing(handler, reason);
+    one.write({ realm, options: { reason, operationId: "" } });
+    one.call.end();
+    return one.outcome;
+  };
+  const first = begin("first", "local");
+  await until("it is under way", () => order.length === 1);
+  const second = begin("second", "local");
+  assert.equal(await begin("elsewhere", "testing"), "OK");
+  goOn();
+  assert.deepEqual(await Promise.all([first, second]), ["OK", "OK"]);
+  const expected = ["first begins", "elsewhere begins", "elsewhere ends", "first ends", "second begins", "second ends"];
+  assert.deepEqual(order, expected);
+});
+
+Deno.test("Import refuses fields of a later contract in every message", async () => {
+  await using plane = await testPorts();
+  const handler = importHandler(plane.ports);
+  const $unknown = [{ no: 99, wireType: 0, data: new Uint8Array([1]) }];
+  for (const messages of [[{ realm: "local", $unknown }], [{ realm: "local" }, { $unknown }]]) {
+    const { call, outcome, write } = importing(handler, "a");
+    for (const message of messages) write(message);
+    call.end();
+    assert.equal(await outcome, "INVALID_ARGUMENT 99: unknown field");
+  }
 });

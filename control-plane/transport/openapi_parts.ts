@@ -57,7 +57,7 @@ export const PARAMETERS = {
     "Makes a repeat safe: within 7 days it is answered alike",
     TOKEN_OR_NOTHING,
   ),
-  ifMatch: inHeader("If-Match", "Only if the resource was last changed at this revision; `*`: if it exists", {
+  ifMatch: inHeader("If-Match", "Only if it was last changed at this revision: one ETag; `*`: if it exists", {
     anyOf: [TAG, { const: "*" }],
   }),
   ifNoneMatch: inHeader("If-None-Match", "Only if the resource does not exist; without If-Match", { const: "*" }),

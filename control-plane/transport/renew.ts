@@ -2,7 +2,7 @@
 import type { ServerDuplexStream } from "@grpc/grpc-js";
 import { anonymous } from "../app/caller.ts";
 import type { Epoch } from "../domain/names.ts";
-import { isRefusal, type Refusal, refuse } from "../domain/refusal.ts";
+import { invalid, isRefusal, type Refusal, refuse } from "../domain/refusal.ts";
 import { Undecodable } from "../../proto/grpc.ts";
 import type { RenewRequest } from "../../proto/gen/portolan/v1/registry_pb.ts";
 import { beatOf } from "./decode_registry.ts";
@@ -17,6 +17,14 @@ const MOST_WAITING = 1_000;
 const TOO_MANY = refuse(
   "too_many",
   `Cannot take more beats: ${MOST_WAITING} of this stream are not answered yet; wait for answers`,
+);
+
+/** The same of what is observed: far more than there is on a host. */
+const MOST_STATUSES = 10_000;
+const TOO_MANY_AT_ONCE = invalid([{ field: "statuses", description: `expected at most ${MOST_STATUSES}` }]);
+const TOO_MANY_STATUSES = refuse(
+  "too_many",
+  `Cannot take more than ${MOST_STATUSES} statuses of one stream that are not answered yet; wait for answers`,
 );
 
 /** `streams` holds those that stand. */
@@ -34,15 +42,24 @@ export function renewHandler(ports: Ports, streams: Set<Standing>) {
     streams.add(stream);
     // One after the other: an answer says that what came before it is done.
     let last: Promise<void> = Promise.resolve();
-    let waiting = 0;
+    const waiting = { beats: 0, statuses: 0 };
+    let refused = false;
     call.on("data", (request: RenewRequest | Undecodable) => {
-      if (++waiting > MOST_WAITING) return fail(TOO_MANY);
+      // It ends with a beat that is refused: what comes after that is not kept.
+      if (over || refused) return;
+      const statuses = request instanceof Undecodable ? 0 : request.statuses.length;
+      waiting.beats++;
+      waiting.statuses += statuses;
+      if (waiting.beats > MOST_WAITING) return fail(TOO_MANY);
+      if (statuses <= MOST_STATUSES && waiting.statuses > MOST_STATUSES) return fail(TOO_MANY_STATUSES);
       // It counts as it comes, however long what was observed before takes to be written.
       const beat = request instanceof Undecodable ? refuse("invalid", request.description) : beatNow(ports, request);
+      refused = isRefusal(beat);
       last = last.then(async () => {
-        waiting--;
         if (over) return;
         const answer = isRefusal(beat) ? beat : await takeIn(ports, beat);
+        waiting.beats--;
+        waiting.statuses -= statuses;
         if (isRefusal(answer)) fail(answer);
         else if (!over) call.write(answer);
       }).catch((error) => end(() => call.emit("error", internal(ports.log, error))));
@@ -58,6 +75,7 @@ type Answer = { readonly leaseId: string; readonly alive: boolean; readonly epoc
 type Beat = Exclude<ReturnType<typeof beatOf>, Refusal> & { readonly alive: boolean };
 
 function beatNow({ leases }: Pick<Ports, "leases">, request: RenewRequest): Beat | Refusal {
+  if (request.statuses.length > MOST_STATUSES) return TOO_MANY_AT_ONCE;
   const beat = beatOf(request);
   return isRefusal(beat) ? beat : { ...beat, alive: leases.beat(beat.lease) };
 }

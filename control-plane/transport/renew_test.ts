@@ -7,7 +7,7 @@ import { Instance_Status } from "../../proto/gen/portolan/v1/cluster_map_pb.ts";
 import { RenewRequestSchema, type RenewResponse } from "../../proto/gen/portolan/v1/registry_pb.ts";
 import type { Ports, Standing } from "./ports.ts";
 import { renewHandler } from "./renew.ts";
-import { refusalOf, testControlPlane, type TestPlane, testPorts } from "./testing.ts";
+import { refusalOf, testControlPlane, type TestPlane, testPorts, until } from "./testing.ts";
 
 const { PASSING, FAILING } = Instance_Status;
 
@@ -81,7 +81,13 @@ function heard(ports: Ports, streams = new Set<Standing>()) {
   });
   const failed = once(call, "error") as Promise<[StatusObject]>;
   renewHandler(ports, streams)(call as unknown as Parameters<ReturnType<typeof renewHandler>>[0]);
-  return { answers, failed, beat: (leaseId: string) => call.emit("data", create(RenewRequestSchema, { leaseId })) };
+  const status = { realm: "local", service: "a", id: "i1", status: PASSING };
+  return {
+    answers,
+    failed,
+    beat: (leaseId: string, statuses = 0) =>
+      call.emit("data", create(RenewRequestSchema, { leaseId, statuses: Array(statuses).fill(status) })),
+  };
 }
 
 Deno.test("Renew ends with what is wrong with a beat, after it has answered those before it", async () => {
@@ -103,6 +109,30 @@ Deno.test("Renew ends where more beats wait than anybody who waits for answers w
   beat("a");
   assert.equal((await failed)[0].code, status.RESOURCE_EXHAUSTED);
   assert.equal(streams.size, 0);
+});
+
+Deno.test("Renew ends where more statuses wait than a host can have, however few beats they came with", async () => {
+  await using parts = await testPorts();
+  const many = heard(parts.ports);
+  many.beat("a", 10_000);
+  many.beat("a", 1);
+  assert.deepEqual([(await many.failed)[0].code, many.answers], [status.RESOURCE_EXHAUSTED, []]);
+  const patient = heard(parts.ports);
+  for (let i = 1; i <= 3; i++) {
+    patient.beat("a", 10_000);
+    await until("the beat is answered", () => patient.answers.length === i);
+  }
+  patient.beat("a", 10_001);
+  const [{ code, details }] = await patient.failed;
+  assert.deepEqual([code, details], [status.INVALID_ARGUMENT, "statuses: expected at most 10000"]);
+});
+
+Deno.test("Renew keeps nothing of what comes after a beat that it refuses", async () => {
+  await using parts = await testPorts();
+  const { failed, beat } = heard(parts.ports);
+  beat("");
+  for (let i = 0; i < 2_000; i++) beat("a");
+  assert.equal((await failed)[0].code, status.INVALID_ARGUMENT);
 });
 
 Deno.test("a registration joins a lease that stands and has its ttl, and no other", async () => {

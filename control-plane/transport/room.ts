@@ -75,6 +75,8 @@ export class Room {
         signal.removeEventListener("abort", giveUp);
         address.waiting.delete(waiter);
         resolve(admitted);
+        // Those behind it may need less.
+        if (!admitted) this.#admit(address);
       };
       const giveUp = () => end(false);
       const waiter = { bytes, admit: () => end(true) };

@@ -67,6 +67,20 @@ Deno.test("Room refuses who waits for too long, or goes, and the next one gets i
   first[Symbol.dispose]();
 });
 
+Deno.test("Room lets those in who need less, once the one before them gives up", async () => {
+  const room = new Room(300 * KIB, 60_000);
+  const first = await taken(room, "a", 200 * KIB);
+  const gone = new AbortController();
+  const large = room.take("a", 200 * KIB, gone.signal);
+  const waiting = new AbortController();
+  const small = room.take("a", 100 * KIB, waiting.signal);
+  gone.abort();
+  assert.ok(isRefusal(await large));
+  waiting.abort();
+  assert.ok(!isRefusal(await small), "it was let in before it gave up");
+  first[Symbol.dispose]();
+});
+
 Deno.test("Room is held until a signal aborts, also one that has", async () => {
   const room = new Room(300 * KIB, 5);
   const over = new AbortController();

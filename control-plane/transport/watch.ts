@@ -19,7 +19,7 @@ import type { Watch } from "../app/telemetry.ts";
 import { encodeUpdate, sizeOf } from "./encode.ts";
 import { type Ports, type Standing, STOPPING } from "./ports.ts";
 import { type Failure, grpcStatus, INTERNAL } from "./status.ts";
-import { positionOf, refuseUnknown, scopeOf } from "./decode.ts";
+import { formatPosition, positionOf, refuseUnknown, scopeOf } from "./decode.ts";
 import { peerOf } from "./grpc_calls.ts";
 import type { Room } from "./room.ts";
 import { Violations } from "./violations.ts";
@@ -46,6 +46,8 @@ export class WatchSession implements Standing {
   #unheard = 0;
   #subscribed: () => void;
   #realm: Scope["realm"] | undefined;
+  /** What the follower held before it came. */
+  #brought: Position | undefined;
   #follow: Follow | undefined;
   #connection: Connection | undefined;
   /** In memory, of updates that were not received. */
@@ -94,6 +96,11 @@ export class WatchSession implements Standing {
     if (!position) return wrong("position", "is required");
     if (isRefusal(position)) return position;
     if (message.case === "applied") {
+      const is = this.ports.reading.position();
+      // It may have been further where it came from: whether that can be is found out before it is sent anything.
+      if (isAhead(position, is) && !(this.#brought && !isAhead(position, this.#brought))) {
+        return wrong("position", `expected at most ${formatPosition(is)}, the newest one here`);
+      }
       const refused = refusedOf(message.value.refused);
       if (isRefusal(refused)) return refused;
       this.#measured.applied(position.revision);
@@ -135,6 +142,7 @@ export class WatchSession implements Standing {
     if (isRefusal(who)) return who;
     this.#subscribed();
     this.#realm = scope.realm;
+    this.#brought = after;
     this.#connection = this.ports.fleet.connect(who, scope);
     this.#follow = this.ports.reading.follow(anonymous(this.ended), scope, after);
     this.#pump(this.#follow, after).catch((error) => {
@@ -150,9 +158,16 @@ export class WatchSession implements Standing {
     if (refusal) return this.#fail(refusal);
     for (;;) {
       const update = await follow.next(this.ended);
-      const parts = encodeUpdate(update, this.#subscription);
+      const subscription = this.#subscription;
+      const parts = encodeUpdate(update, subscription);
       const place = await this.room.take(peerOf(this.call), sizeOf(parts), this.ended);
       if (isRefusal(place)) return this.#fail(place);
+      // Meanwhile the stream may have ended, or subscribed again: nobody would say that this was received.
+      if (this.ended.aborted || subscription !== this.#subscription) {
+        place[Symbol.dispose]();
+        if (this.ended.aborted) return;
+        continue;
+      }
       this.#places.push(place);
       const { promise, resolve } = Promise.withResolvers<void>();
       this.#underWay = { position: update.position, received: resolve };
@@ -213,6 +228,10 @@ function refusedOf(refused: Applied["refused"]): readonly Unusable[] | Refusal {
     reason: reason.slice(0, MAX_REASON_CHARACTERS),
   }));
   return fields.refusal() ?? unusable.slice(0, MOST_REFUSED);
+}
+
+function isAhead(one: Position, other: Position): boolean {
+  return one.epoch === other.epoch ? one.revision > other.revision : one.epoch > other.epoch;
 }
 
 function wrong(field: string, description: string): Refusal {

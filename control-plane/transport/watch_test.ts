@@ -1,11 +1,16 @@
 import assert from "node:assert/strict";
 import { EventEmitter, once } from "node:events";
 import { status } from "@grpc/grpc-js";
-import { create } from "@bufbuild/protobuf";
-import { WatchRequestSchema } from "../../proto/gen/portolan/v1/discovery_pb.ts";
-import { Follower_Kind } from "../../proto/gen/portolan/v1/discovery_pb.ts";
+import { create, fromBinary } from "@bufbuild/protobuf";
+import { isRefusal } from "../domain/refusal.ts";
+import {
+  Follower_Kind,
+  WatchRequestSchema,
+  type WatchResponse,
+  WatchResponseSchema,
+} from "../../proto/gen/portolan/v1/discovery_pb.ts";
 import { Room } from "./room.ts";
-import { testControlPlane, testPorts, type Watching, watching } from "./testing.ts";
+import { testControlPlane, type TestPlane, testPorts, until, type Watching, watching } from "./testing.ts";
 import { type WatchCall, WatchSession } from "./watch.ts";
 
 Deno.test("Watch sends everything, then what changed, one update at a time", async () => {
@@ -163,6 +168,90 @@ Deno.test("Watch ahead of the store begins a new epoch once; another one that fa
   assert.equal(code, status.INVALID_ARGUMENT);
   assert.match(details, /^after: /);
   assert.equal(plane.ports.reading.position().epoch, epoch);
+});
+
+Deno.test("Watch refuses who claims to route by what nobody was given", async () => {
+  await using plane = await testControlPlane();
+  const { epoch, revision } = plane.ports.reading.position();
+  const claims = [{ epoch, revision: revision + 2n }, { epoch: epoch + 1n, revision: 1n }];
+  for (const [i, position] of claims.entries()) {
+    const { subscribe, next, say, failure } = watching(plane, { id: `liar${i}`, kind: Follower_Kind.SDK });
+    subscribe(1);
+    await next();
+    const failed = failure();
+    say({ message: { case: "applied", value: { position } } });
+    const { code, details } = await failed;
+    assert.deepEqual([code, details], [
+      status.INVALID_ARGUMENT,
+      `position: expected at most ${epoch}.${revision}, the newest one here`,
+    ]);
+  }
+});
+
+Deno.test("Watch takes it from who comes back that it routes by what it brings, though the store was put back", async () => {
+  await using parts = await testPorts();
+  const { epoch, revision } = parts.ports.reading.position();
+  const position = { epoch, revision: revision + 100n };
+  const call = Object.assign(new EventEmitter(), { write: () => true, end: () => {}, getPeer: () => "127.0.0.1:1" });
+  const session = new WatchSession(call as unknown as WatchCall, parts.ports, new Room());
+  const subscribe = { scope: { realm: "local" }, subscription: 1, after: position };
+  // Before it is found out that nobody is that far any more: an error would be thrown here.
+  call.emit("data", create(WatchRequestSchema, { message: { case: "subscribe", value: subscribe } }));
+  call.emit("data", create(WatchRequestSchema, { message: { case: "applied", value: { position } } }));
+  await until("a new epoch begins", () => parts.ports.reading.position().epoch > epoch);
+  assert.ok(!session.ended.aborted);
+  call.emit("cancelled");
+});
+
+/** A session that waits for room, which is taken, with an update that needs it; `written` is what it sends from then on. */
+async function waitingForRoom(plane: TestPlane) {
+  for (let i = 0; i < 20; i++) {
+    const instance = { host: "a", port: 1, metadata: { k: "x".repeat(4_000) } };
+    await plane.registry.register({ realm: "local", service: "a", id: `i${i}`, instance });
+  }
+  const room = new Room(100 << 10);
+  const full = await room.take("127.0.0.1", 100 << 10, new AbortController().signal);
+  assert.ok(!isRefusal(full));
+  const asked = Promise.withResolvers<void>();
+  const take = room.take.bind(room);
+  room.take = (...what) => (asked.resolve(), take(...what));
+  const written: WatchResponse[] = [];
+  const call = Object.assign(new EventEmitter(), {
+    write: (bytes: Buffer) => written.push(fromBinary(WatchResponseSchema, bytes)),
+    getPeer: () => "127.0.0.1:1",
+  });
+  new WatchSession(call as unknown as WatchCall, plane.ports, room);
+  const subscribe = (subscription: number) => {
+    const value = { scope: { realm: "local" }, subscription };
+    call.emit("data", create(WatchRequestSchema, { message: { case: "subscribe", value } }));
+  };
+  subscribe(1);
+  await asked.promise;
+  return { call, subscribe, room, full, written };
+}
+
+Deno.test("Watch that subscribes again while its update waits for room is sent the new one, and goes on", async () => {
+  await using plane = await testControlPlane();
+  const { call, subscribe, full, written } = await waitingForRoom(plane);
+  subscribe(2);
+  full[Symbol.dispose]();
+  await until("an update comes", () => written.length > 0);
+  const position = written[0]!.part!.position!;
+  call.emit("data", create(WatchRequestSchema, { message: { case: "received", value: { position } } }));
+  await plane.register("b");
+  await until("the next one comes", () => written.length > 1);
+  assert.deepEqual(written.map(({ subscription, part }) => [subscription, part?.complete]), [[2, true], [2, false]]);
+  call.emit("cancelled");
+});
+
+Deno.test("Watch that ends in the moment in which there is room leaves it to others", async () => {
+  await using plane = await testControlPlane();
+  const { call, room, full, written } = await waitingForRoom(plane);
+  full[Symbol.dispose]();
+  call.emit("cancelled");
+  await new Promise((resolve) => setTimeout(resolve, 0));
+  assert.ok(!isRefusal(await room.take("127.0.0.1", 100 << 10, AbortSignal.abort())));
+  assert.deepEqual(written, []);
 });
 
 Deno.test("Watch that never asks for anything is ended", async () => {

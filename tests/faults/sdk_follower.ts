@@ -20,12 +20,11 @@ export async function followStorm(storm: Storm, who: string, chance: Chance): Pr
   });
   oracle.subscribed(services, undefined);
   const snapshots = following[Symbol.asyncIterator]();
-  const over = new Promise<void>((resolve) => storm.over.addEventListener("abort", () => resolve(), { once: true }));
   let next = snapshots.next();
   for (;;) {
     oracle.check();
     if (storm.final && oracle.holds(storm.final)) break;
-    const snapshot = await (storm.final ? next : Promise.race([next, over]));
+    const snapshot = await (storm.final ? next : unless(storm.over, next));
     if (!snapshot) continue;
     if (snapshot.done) throw new Error(`${who}: its snapshots ended`);
     const update = difference(snapshot.value, folded.position);
@@ -38,6 +37,15 @@ export async function followStorm(storm: Storm, who: string, chance: Chance): Pr
   }
   oracle.assertChecked();
   await folded.assertServed(storm.plane, realm, services, who);
+}
+
+/** What the promise brings, or nothing as soon as the signal aborts. A race with it would keep all that ever won. */
+function unless<T>(signal: AbortSignal, promise: Promise<T>): Promise<T | undefined> {
+  return new Promise((resolve, reject) => {
+    const over = () => resolve(undefined);
+    signal.addEventListener("abort", over, { once: true });
+    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", over));
+  });
 }
 
 function difference({ position, services, changed }: Snapshot, held: At | undefined): Update {

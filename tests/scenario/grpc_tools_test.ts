@@ -125,8 +125,9 @@ Deno.test("a client made from reflection alone keeps a lease, imports a realm an
   const instance = { host: "127.0.0.1", port: 8080, ttl: "15s" };
   const [{ leaseId }] = await call(registry, "Register", { realm: "local", service: "identity", id: "i1", instance });
   const statuses = [{ realm: "local", service: "identity", id: "i1", status: "PASSING" }];
-  assert.deepEqual(await call(registry, "Renew", { leaseId, statuses }), [{ leaseId, alive: true }]);
+  const [beat] = await call(registry, "Renew", { leaseId, statuses });
   const [{ part }] = await call("portolan.v1.DiscoveryService", "GetMap", { scope: { realm: "local" } });
+  assert.deepEqual(beat, { leaseId, alive: true, epoch: part.position.epoch });
   const [identity] = part.set;
   assert.deepEqual([identity.instances[0].status, identity.instances[0].ttl], ["PASSING", "15s"]);
 

@@ -337,7 +337,7 @@ export type Route = Message<"portolan.v1.Route"> & {
   version: number;
 
   /**
-   * Two or more versions whose shares add up to 10000.
+   * Two to 100 versions whose shares add up to 10000.
    *
    * @generated from field: repeated portolan.v1.Share split = 2;
    */

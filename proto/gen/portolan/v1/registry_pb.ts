@@ -432,7 +432,7 @@ export type RenewRequest = Message<"portolan.v1.RenewRequest"> & {
   leaseId: string;
 
   /**
-   * Of instances that the lease holds: changes only.
+   * Of instances that the lease holds: changes only, at most 10 000.
    *
    * @generated from field: repeated portolan.v1.InstanceStatus statuses = 2;
    */
