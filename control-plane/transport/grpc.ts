@@ -12,7 +12,7 @@ import { discoveryHandlers } from "./grpc_discovery.ts";
 import { fleetHandlers } from "./grpc_fleet.ts";
 import { listen } from "./grpc_listen.ts";
 import { registryHandlers } from "./grpc_registry.ts";
-import { addHealthAndReflection } from "./introspection.ts";
+import { addHealthAndReflection } from "./grpc_introspection.ts";
 import { measuredGrpc } from "./measured.ts";
 import { type Ports, type Standing, STOP_MS } from "./ports.ts";
 import { Room } from "./room.ts";

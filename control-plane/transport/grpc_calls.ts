@@ -1,10 +1,8 @@
 /** What the gRPC services share: how a call is answered, refused and ended. */
 import type * as grpc from "@grpc/grpc-js";
-import { anonymous, type Caller } from "../app/caller.ts";
 import { isRefusal, type Refusal, refuse } from "../domain/refusal.ts";
 import type { Log } from "../../proto/log.ts";
 import { Undecodable } from "../../proto/grpc.ts";
-import type { Options } from "./decode.ts";
 import { keepPlace } from "./grpc_place.ts";
 import type { Ports } from "./ports.ts";
 import { grpcStatus, INTERNAL } from "./status.ts";
@@ -64,11 +62,6 @@ export function streaming<Request, Message extends object>(
       if (!call.cancelled) call.emit("error", internal(log, error));
     }
   };
-}
-
-/** On whose behalf a write is made. */
-export function writer({ reason, operationId }: Options): Caller {
-  return anonymous(undefined, reason, operationId);
 }
 
 /** Who asks, as far as it is known: the address at the other end. */

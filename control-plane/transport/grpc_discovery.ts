@@ -12,7 +12,7 @@ import { streaming } from "./grpc_calls.ts";
 import type { Ports, Standing } from "./ports.ts";
 import type { Room } from "./room.ts";
 import { Violations } from "./violations.ts";
-import { type WatchCall, WatchSession } from "./watch.ts";
+import { type WatchCall, WatchSession } from "./grpc_watch.ts";
 
 /** `streams` holds the watches that stand. */
 export function discoveryHandlers(

@@ -1,16 +1,15 @@
 /** `FleetService`: who follows the map, whether a change has arrived, and what happened. */
 import type * as grpc from "@grpc/grpc-js";
-import type { Arrival } from "../app/fleet.ts";
-import { Invalid, NO_REVISION, parseRealm } from "../domain/names.ts";
+import { Invalid, parseRealm } from "../domain/names.ts";
 import { invalid, isRefusal, type Refusal } from "../domain/refusal.ts";
 import { encode, type Encoded } from "../../proto/grpc.ts";
 import * as pb from "../../proto/gen/portolan/v1/fleet_pb.ts";
-import { addUnknown, optionsOf, refuseUnknown } from "./decode.ts";
-import { followersResponse, historyQuery, historyResponse, type Wait, waitOf, waitResponse } from "./fleet.ts";
-import { streaming, unary, writer } from "./grpc_calls.ts";
+import { refuseUnknown } from "./decode.ts";
+import { followersResponse, historyQuery, historyResponse, waitOf, waitResponse } from "./fleet.ts";
+import { streaming, unary } from "./grpc_calls.ts";
+import { arrival, forget } from "./orders.ts";
 import type { Ports } from "./ports.ts";
 import type { Room } from "./room.ts";
-import { Violations } from "./violations.ts";
 
 /** Waits end when `stopping` aborts, as things are then. */
 export function fleetHandlers(ports: Ports, room: Room, stopping: AbortSignal): grpc.UntypedServiceImplementation {
@@ -38,35 +37,6 @@ export function fleetHandlers(ports: Ports, room: Room, stopping: AbortSignal): 
       return responses(history({ ...query, signal }), (bytes) => room.hold(peer, bytes, signal));
     }),
   };
-}
-
-/** Takes a sidecar off the roster. */
-export async function forget({ fleet }: Pick<Ports, "fleet">, request: pb.ForgetFollowerRequest) {
-  const fields = new Violations();
-  addUnknown(fields, request, "");
-  const realm = fields.take("realm", parseRealm(request.realm));
-  const options = optionsOf(fields, request.options, false);
-  if (options.operationId !== undefined) fields.add("operationId", "expected none: whoever is forgotten stays so");
-  // A follower's id may be older than the grammar of names.
-  if (request.id === "") fields.add("id", "expected a name, not nothing");
-  return fields.refusal() ?? await fleet.forget(writer(options), realm, request.id);
-}
-
-/** Waits as long as is asked for, and no longer than `signals` allow; revision 0 is the newest. */
-export async function arrival(
-  { fleet, reading }: Ports,
-  { realm, revision, timeoutMs }: Wait,
-  signals: readonly AbortSignal[],
-): Promise<Arrival> {
-  const wanted = revision === NO_REVISION ? reading.position().revision : revision;
-  const over = new AbortController();
-  if (timeoutMs === 0) over.abort();
-  const timer = setTimeout(() => over.abort(), timeoutMs);
-  try {
-    return await fleet.wait(realm, wanted, AbortSignal.any([...signals, over.signal]));
-  } finally {
-    clearTimeout(timer);
-  }
 }
 
 /** There may be a lot of it: what is sent has room as long as the call stands, and ends where there is none. */

@@ -12,7 +12,7 @@ import {
 import { RegisterRequestSchema } from "../../proto/gen/portolan/v1/registry_pb.ts";
 import { type Order, registerOrder } from "./decode_registry.ts";
 import { fleetHandlers } from "./grpc_fleet.ts";
-import { execute } from "./grpc_registry.ts";
+import { execute } from "./orders.ts";
 import { Room } from "./room.ts";
 import { refusalOf, TestClock, testControlPlane, testPorts, until, watching } from "./testing.ts";
 

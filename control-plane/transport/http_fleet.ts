@@ -7,7 +7,7 @@ import { invalid, isRefusal, type Refusal } from "../domain/refusal.ts";
 import * as pb from "../../proto/gen/portolan/v1/fleet_pb.ts";
 import { formatPosition, parseWhole } from "./decode.ts";
 import { followersResponse, historyQuery, historyResponse, type Wait, waitOf, waitResponse } from "./fleet.ts";
-import { arrival, forget } from "./grpc_fleet.ts";
+import { arrival, forget } from "./orders.ts";
 import {
   jsonResponse,
   placeIn,

@@ -8,7 +8,7 @@ import { parseServiceName } from "../domain/names.ts";
 import { isRefusal, type Refusal, refuse } from "../domain/refusal.ts";
 import type { Scope, Update } from "../domain/update.ts";
 import { aliasJson, instanceJson, positionJson, serviceJson } from "./encode.ts";
-import { eventStream } from "./events.ts";
+import { eventStream } from "./http_events.ts";
 import { Violations } from "./violations.ts";
 import { type Bindings, etag, placeIn, refuseUnknownQuery, type Routes } from "./http_common.ts";
 import { longJson, PIECE, sliced } from "./http_long.ts";

@@ -20,7 +20,7 @@ import {
   setEnabledOrder,
 } from "./decode_registry.ts";
 import { parseRevisionText } from "./decode.ts";
-import { execute, releaseHeld } from "./grpc_registry.ts";
+import { execute, releaseHeld } from "./orders.ts";
 import { bodyAs } from "./http_body.ts";
 import {
   etag,

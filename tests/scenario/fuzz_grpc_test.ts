@@ -24,9 +24,9 @@ import {
   setEnabledOrder,
 } from "../../control-plane/transport/decode_registry.ts";
 import { encodeUpdate } from "../../control-plane/transport/encode.ts";
-import { execute } from "../../control-plane/transport/grpc_registry.ts";
-import { importHandler } from "../../control-plane/transport/import.ts";
-import { renewHandler } from "../../control-plane/transport/renew.ts";
+import { execute } from "../../control-plane/transport/orders.ts";
+import { importHandler } from "../../control-plane/transport/grpc_import.ts";
+import { renewHandler } from "../../control-plane/transport/grpc_renew.ts";
 import { grpcStatus } from "../../control-plane/transport/status.ts";
 import { serviceDefinition, Undecodable } from "../../proto/grpc.ts";
 import { GetMapResponseSchema } from "../../proto/gen/portolan/v1/discovery_pb.ts";

@@ -3,7 +3,7 @@ import { EventEmitter } from "node:events";
 import { create, toBinary } from "@bufbuild/protobuf";
 import type { Realm } from "../../control-plane/domain/names.ts";
 import { Room } from "../../control-plane/transport/room.ts";
-import { type WatchCall, WatchSession } from "../../control-plane/transport/watch.ts";
+import { type WatchCall, WatchSession } from "../../control-plane/transport/grpc_watch.ts";
 import { serviceDefinition } from "../../proto/grpc.ts";
 import { DiscoveryService, Follower_Kind, WatchRequestSchema } from "../../proto/gen/portolan/v1/discovery_pb.ts";
 import { anyName, Chance, mutateBytes } from "./fuzz.ts";

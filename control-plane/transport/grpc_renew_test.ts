@@ -6,7 +6,7 @@ import { status, type StatusObject } from "@grpc/grpc-js";
 import { Instance_Status } from "../../proto/gen/portolan/v1/cluster_map_pb.ts";
 import { RenewRequestSchema, type RenewResponse } from "../../proto/gen/portolan/v1/registry_pb.ts";
 import type { Ports, Standing } from "./ports.ts";
-import { renewHandler } from "./renew.ts";
+import { renewHandler } from "./grpc_renew.ts";
 import { refusalOf, testControlPlane, type TestPlane, testPorts, until } from "./testing.ts";
 
 const { PASSING, FAILING } = Instance_Status;

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import type { Realm } from "../domain/names.ts";
 import { isRefusal } from "../domain/refusal.ts";
-import { eventStream } from "./events.ts";
+import { eventStream } from "./http_events.ts";
 import { Room } from "./room.ts";
 import { testControlPlane, type TestPlane } from "./testing.ts";
 

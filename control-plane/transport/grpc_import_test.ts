@@ -3,7 +3,7 @@ import { PassThrough } from "node:stream";
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { Metadata, type ServiceError, status } from "@grpc/grpc-js";
 import { ImportRequestSchema } from "../../proto/gen/portolan/v1/registry_pb.ts";
-import { importHandler } from "./import.ts";
+import { importHandler } from "./grpc_import.ts";
 import { refusalOf, testControlPlane, type TestPlane, testPorts, until } from "./testing.ts";
 
 type Request = MessageInitShape<typeof ImportRequestSchema>;

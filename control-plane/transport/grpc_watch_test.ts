@@ -11,7 +11,7 @@ import {
 } from "../../proto/gen/portolan/v1/discovery_pb.ts";
 import { Room } from "./room.ts";
 import { testControlPlane, type TestPlane, testPorts, until, type Watching, watching } from "./testing.ts";
-import { type WatchCall, WatchSession } from "./watch.ts";
+import { type WatchCall, WatchSession } from "./grpc_watch.ts";
 
 Deno.test("Watch sends everything, then what changed, one update at a time", async () => {
   await using plane = await testControlPlane();
