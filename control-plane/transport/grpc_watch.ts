@@ -42,6 +42,7 @@ export class WatchSession implements Standing {
   /** Aborts when the stream is over, whoever ended it. */
   readonly ended = this.#ended.signal;
   readonly #measured: Watch;
+  readonly #peer: string;
   #subscription = 0;
   #unheard = 0;
   #subscribed: () => void;
@@ -62,6 +63,7 @@ export class WatchSession implements Standing {
     subscribeMs = SUBSCRIBE_MS,
   ) {
     this.#measured = ports.telemetry.watch();
+    this.#peer = peerOf(call);
     call.on("data", (request) => this.#hear(request));
     call.on("end", () => this.#end(() => call.end()));
     call.on("cancelled", () => this.#end());
@@ -160,7 +162,7 @@ export class WatchSession implements Standing {
       const update = await follow.next(this.ended);
       const subscription = this.#subscription;
       const parts = encodeUpdate(update, subscription);
-      const place = await this.room.take(peerOf(this.call), sizeOf(parts), this.ended);
+      const place = await this.room.take(this.#peer, sizeOf(parts), this.ended);
       if (isRefusal(place)) return this.#fail(place);
       // Meanwhile the stream may have ended, or subscribed again: nobody would say that this was received.
       if (this.ended.aborted || subscription !== this.#subscription) {
