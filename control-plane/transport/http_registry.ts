@@ -62,10 +62,9 @@ export function registryRoutes(ports: Ports): Routes {
 }
 
 async function answer(ports: Ports, order: Order | HostOrder, context: Context): Promise<Response | Refusal> {
-  const expected = expectedOf(context);
-  if (typeof expected === "object") return expected;
   const refusal = isOfOne(order) ? undefined : refuseConditions(context);
-  if (refusal) return refusal;
+  const expected = refusal ?? expectedOf(context);
+  if (typeof expected === "object") return expected;
   const conditional = order.kind === "host" || expected === undefined
     ? order
     : { ...order, command: { ...order.command, expected } as Order["command"] };
