@@ -1,4 +1,4 @@
-import { closeSync, openSync, readFileSync, writeSync } from "node:fs";
+import { closeSync, fstatSync, openSync, readFileSync, writeSync } from "node:fs";
 
 interface ChildSpec {
   /** What people call it. */
@@ -7,7 +7,7 @@ interface ChildSpec {
   readonly args: readonly string[];
   readonly cwd: string;
   readonly env: Readonly<Record<string, string>>;
-  /** File that gets what it prints; begun anew. */
+  /** File that what it prints is added to: another one may be writing there. */
   readonly log: string;
 }
 
@@ -35,7 +35,8 @@ export function startChild({ name, command, args, cwd, env, log }: ChildSpec): C
     stdout: "piped",
     stderr: "piped",
   }).spawn();
-  const file = openSync(log, "w");
+  const file = openSync(log, "a");
+  const begun = fstatSync(file).size;
   const copied = Promise.all([copy(process.stdout, file), copy(process.stderr, file)]).then(() => closeSync(file));
   let over = false;
   const ended = process.status.then(async ({ code, signal }) => {
@@ -66,7 +67,7 @@ export function startChild({ name, command, args, cwd, env, log }: ChildSpec): C
       clearTimeout(late);
       return !killed;
     },
-    tail: (lines) => readFileSync(log, "utf8").trimEnd().split("\n").slice(-lines).join("\n"),
+    tail: (lines) => readFileSync(log).subarray(begun).toString().trimEnd().split("\n").slice(-lines).join("\n"),
   };
 }
 

@@ -72,8 +72,8 @@ for (const output of ["table", "json"]) {
 Deno.test("register --keep ends with what is refused, and with nobody to reach", async () => {
   await using plane = await startedControlPlane();
   const args = ["register", "identity", "127.0.0.1:8080", "--keep"];
-  const refused = await plane.run(...args, "--weight", "1000");
+  const refused = await plane.run(...args, "--ttl", "0.5s");
   assert.equal(refused.exit, 1);
-  assert.match(refused.err, /^portolan register: Cannot register "identity\/127-0-0-1-8080": .*weight.*\n$/);
+  assert.match(refused.err, /^portolan register: Cannot register "identity\/127-0-0-1-8080": .*ttl.*\n$/);
   assert.equal((await plane.run(...args, "--control-plane", "127.0.0.1:9")).exit, 3);
 });

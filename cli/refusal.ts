@@ -12,9 +12,21 @@ export type Hints = { readonly [code in status]?: string };
 export function failureOf(error: unknown, what: string, address: string, hints: Hints = {}): Failure {
   const { code, details } = error as Partial<ServiceError>;
   if (code === undefined) throw error;
+  if (isForeign(details ?? "")) {
+    const what = `what listens at ${address} does not speak gRPC: is it the control plane's port for HTTP?`;
+    return new Failure(EXIT.unreachable, `Cannot reach the control plane: ${what}`, { cause: error });
+  }
   const said = violationsOf(error as ServiceError) ?? (details || `the control plane answered ${status[code]}`);
   const text = said.startsWith("Cannot ") ? said : `Cannot ${what}: ${said}`;
   return new Failure(exitOf(code), text + (hints[code] ?? hint(code, address)), { cause: error });
+}
+
+/**
+ * Whether it was no control plane that answered: the first bytes of another protocol are taken for the length of a message,
+ * or end the connection at once.
+ */
+function isForeign(details: string): boolean {
+  return /^Received message larger than max \([0-9]{9,} /.test(details) || /write after end/.test(details);
 }
 
 /** What is wrong with which field, out of the details that gRPC carries beside its sentence. */
@@ -46,7 +58,7 @@ function exitOf(code: status): Exit {
 function hint(code: status, address: string): string {
   switch (code) {
     case status.NOT_FOUND:
-      return "; ./portolan services lists what there is";
+      return "; ./portolan services and ./portolan show SERVICE list what there is";
     case status.UNAVAILABLE:
       return "; try again";
     case status.DEADLINE_EXCEEDED:

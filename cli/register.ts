@@ -10,12 +10,13 @@ import { formatDuration } from "./format.ts";
 import { keepRegistered } from "./keep.ts";
 import { wrote } from "./wrote.ts";
 
-const number = optional(integer(0, 0xffff_ffff));
+const deploy = optional(integer(1, 0xffff_ffff));
+const share = optional(integer(0, 256));
 
 const FLAGS = {
   id: { hint: "ID", help: "The instance's id; default: host and port with hyphens", parse: words },
-  version: { hint: "N", help: "Number of the deploy that it runs; default 1", parse: number },
-  weight: { hint: "W", help: "Share of traffic among its peers, 0 to 256; default 100", parse: number },
+  version: { hint: "N", help: "Number of the deploy that it runs; default 1", parse: deploy },
+  weight: { hint: "W", help: "Share of traffic among its peers, 0 to 256; default 100", parse: share },
   zone: { hint: "ZONE", help: "Where it runs", parse: words },
   hostId: { hint: "ID", help: "The host that it runs on", parse: words },
   metadata: { hint: "KEY=VALUE", help: "Whatever else is to be known; again for more", many: true, parse: metadataOf },

@@ -77,7 +77,9 @@ async function runStack(
   stop.again.then(() => stack.kill());
   const broken = stack.broken.then(({ child, how }) => {
     err(`${child.tail(20)}\n`);
-    throw new Failure(EXIT.refused, `${child.name} ended (${how}), so everything is stopped: its log is ${child.log}`);
+    // Its usage was ours.
+    const exit = how === `code ${EXIT.usage}` ? EXIT.usage : EXIT.refused;
+    throw new Failure(exit, `${child.name} ended (${how}), so everything is stopped: its log is ${child.log}`);
   });
   const working = start(stack, starting.signal).then(() => stop.signalled);
   try {

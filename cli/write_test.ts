@@ -104,7 +104,7 @@ Deno.test("a refusal names the fields, out of the details beside its sentence", 
 
 Deno.test("other refusals keep their sentence, and end with what they mean", async () => {
   const rows: [status, string, number, RegExp][] = [
-    [status.NOT_FOUND, 'Cannot find instance "a/b": it does not exist', 1, /exist; \.\/portolan services lists/],
+    [status.NOT_FOUND, 'Cannot find instance "a/b": it does not exist', 1, /exist; \.\/portolan services and /],
     [status.UNAVAILABLE, "the disk is full", 3, /Cannot deregister "a\/b": the disk is full; try again/],
     [status.UNKNOWN, "who knows", 1, /it may have been done/],
     [status.PERMISSION_DENIED, "not\nyours\x1b[2J", 1, /: not yours \[2J\n$/],

@@ -21,7 +21,7 @@ import { serveHttp } from "./transport/http.ts";
 import type { Ports } from "./transport/ports.ts";
 import { openTelemetry } from "./telemetry.ts";
 import { createLog, type Log } from "../proto/log.ts";
-import { type Address, describeFlags, formatAddress } from "../proto/settings.ts";
+import { type Address, COMMON, describeFlags, formatAddress } from "../proto/settings.ts";
 
 export interface ControlPlane extends AsyncDisposable {
   readonly http: Address;
@@ -93,9 +93,7 @@ const HELP = `The control plane: keeps the cluster map and serves it over gRPC a
 
 Usage: ./portolan control-plane [flags]
 
-${describeFlags(FLAGS)}  --config FILE  Settings as a JSON object, keys as flags without their hyphens
-  --help         This text
-
+${describeFlags({ ...FLAGS, ...COMMON })}
 Example: ./portolan control-plane --data /var/lib/portolan
 `;
 

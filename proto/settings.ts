@@ -82,7 +82,7 @@ export function loadSettings<F extends Flags>(flags: F, { args, env, readFile }:
 }
 
 /** The flags as `--help` shows them, one a line. */
-export function describeFlags(flags: Flags): string {
+export function describeFlags(flags: Readonly<Record<string, Described>>): string {
   const rows = Object.entries(flags).map(([key, flag]) => {
     const notes = [flag.fallback && `default ${flag.fallback}`, flag.env].filter(Boolean).join(", ");
     return [`--${flagName(key)} ${flag.hint}`.trimEnd(), notes ? `${flag.help} (${notes})` : flag.help] as const;
@@ -90,6 +90,14 @@ export function describeFlags(flags: Flags): string {
   const width = Math.max(0, ...rows.map(([left]) => left.length));
   return rows.map(([left, right]) => `  ${left.padEnd(width)}  ${right}\n`).join("");
 }
+
+type Described = Pick<Flags[string], "hint" | "help" | "env" | "fallback">;
+
+/** What every server takes beside its own flags, for {@link describeFlags}. */
+export const COMMON: Readonly<Record<string, Described>> = {
+  config: { hint: "FILE", help: "Settings as a JSON object, keys as flags without their hyphens" },
+  help: { hint: "", help: "This text" },
+};
 
 /** `hostId` as it is written: `host-id`. */
 export function flagName(key: string): string {

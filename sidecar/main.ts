@@ -2,7 +2,7 @@
 import { Follower_Kind } from "../proto/gen/portolan/v1/discovery_pb.ts";
 import { VERSION } from "../proto/version.ts";
 import { createLog, type Log } from "../proto/log.ts";
-import { type Address, describeFlags, formatAddress } from "../proto/settings.ts";
+import { type Address, COMMON, describeFlags, formatAddress } from "../proto/settings.ts";
 import { follow } from "../sdk-ts/follow.ts";
 import { createAdmin } from "./admin.ts";
 import { DataFolder } from "./data_folder.ts";
@@ -57,9 +57,7 @@ const HELP = `The sidecar: follows the cluster map and routes this host's calls 
 
 Usage: ./portolan sidecar --host-id ID --stop-haproxy [flags]
 
-${describeFlags(FLAGS)}  --config FILE  Settings as a JSON object, keys as flags without their hyphens
-  --help         This text
-
+${describeFlags({ ...FLAGS, ...COMMON })}
 Example: ./portolan sidecar --realm testing --host-id web-1 --zone a --control-plane 10.0.0.1:7401 --stop-haproxy
 `;
 
