@@ -105,12 +105,21 @@ export function revision(value: string | undefined): bigint | Problem {
   return /^[0-9]{1,19}$/.test(value ?? "") ? BigInt(value ?? "") : new Problem("expected a revision, as in 42");
 }
 
-/** `15s` or `0.5s`. */
+/** `15s`, `0.5s`, `200ms`, `5m` or `24h`. */
 export function duration(value: string | undefined): MessageInitShape<typeof DurationSchema> | Problem {
-  const [, seconds, fraction = ""] = /^([0-9]{1,9})(?:\.([0-9]{1,9}))?s$/.exec(value ?? "") ?? [];
-  if (seconds === undefined) return new Problem("expected seconds, as in 15s");
-  return { seconds: BigInt(seconds), nanos: Number(fraction.padEnd(9, "0")) };
+  const [, whole, fraction = "", unit = ""] = /^([0-9]{1,9})(?:\.([0-9]{1,9}))?(ms|s|m|h)$/.exec(value ?? "") ?? [];
+  if (whole === undefined) return new Problem("expected a duration, as in 15s, 200ms, 5m or 24h");
+  const nanos = BigInt(whole + fraction.padEnd(9, "0")) * (NANOS[unit] ?? 0n) / BILLION;
+  return { seconds: nanos / BILLION, nanos: Number(nanos % BILLION) };
 }
+
+const BILLION = 1_000_000_000n;
+const NANOS: Readonly<Record<string, bigint>> = {
+  ms: BILLION / 1_000n,
+  s: BILLION,
+  m: 60n * BILLION,
+  h: 3_600n * BILLION,
+};
 
 function pointInHistory(value: string | undefined): At | Problem {
   if (/^0*[1-9][0-9]{0,18}$/.test(value ?? "")) return { atRevision: BigInt(value ?? "") };

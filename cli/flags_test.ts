@@ -16,9 +16,13 @@ Deno.test("--at takes a revision from 1 or a time of RFC 3339", () => {
   }
 });
 
-Deno.test("durations are seconds", () => {
+Deno.test("durations are a number and a unit", () => {
   assert.deepEqual(duration("1.5s"), { seconds: 1n, nanos: 500_000_000 });
-  for (const text of ["", "15", "s", "-1s", "1m"]) assert.ok(duration(text) instanceof Problem, text);
+  assert.deepEqual(duration("200ms"), { seconds: 0n, nanos: 200_000_000 });
+  assert.deepEqual(duration("1.5m"), { seconds: 90n, nanos: 0 });
+  assert.deepEqual(duration("24h"), { seconds: 86_400n, nanos: 0 });
+  assert.deepEqual(duration("999999999.999999999s"), { seconds: 999_999_999n, nanos: 999_999_999 });
+  for (const text of ["", "15", "s", "-1s", "1d", "1 s", "1.s"]) assert.ok(duration(text) instanceof Problem, text);
 });
 
 Deno.test("writeOptions() leaves out an expected revision that nobody named, and keeps 0", () => {

@@ -49,6 +49,9 @@ const FLAGS: Readonly<Record<string, string>> = {
   expectedRevision: "--if-revision",
   operationId: "--operation-id",
   leaseId: "--lease-id",
+  atRevision: "--at",
+  atTime: "--at",
+  "services[0]": "SERVICE",
 };
 
 function exitOf(code: status): Exit {
