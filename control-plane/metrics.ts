@@ -1,6 +1,6 @@
 /** Numbers that are kept up to date at next to no cost, and printed as Prometheus reads them. */
 
-export type Labels = Readonly<Record<string, string>>;
+type Labels = Readonly<Record<string, string>>;
 
 /** One series of a counter or a gauge, as it is now. */
 export interface Sample {
@@ -8,7 +8,7 @@ export interface Sample {
   readonly value: number;
 }
 
-export type Instrument = Counter | Gauge | Histogram;
+type Instrument = Counter | Gauge | Histogram;
 
 /** All that one program measures. */
 export class Metrics {

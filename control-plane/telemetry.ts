@@ -20,7 +20,7 @@ export interface RunningTelemetry extends Telemetry, AsyncDisposable {
 }
 
 /** Nobody who hears us may hold up our end for longer, in ms. */
-export const FLUSH_MS = 2_000;
+const FLUSH_MS = 2_000;
 
 /** Exports as the standard variables of OpenTelemetry in `env`, this process's own, ask for. */
 export async function openTelemetry(env: Environment, log: Log): Promise<RunningTelemetry> {

@@ -12,7 +12,7 @@ export interface Caller {
 }
 
 /** Who has not shown who they are: everybody, while no credentials are configured. */
-export const ANONYMOUS = "anonymous";
+const ANONYMOUS = "anonymous";
 
 export function anonymous(signal?: AbortSignal, reason = "", operationId?: OperationId): Caller {
   return { identity: ANONYMOUS, reason, ...(signal && { signal }), ...(operationId && { operationId }) };

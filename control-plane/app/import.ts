@@ -47,7 +47,7 @@ export interface ImportOptions {
 /** More than this share of a realm's instances or services, in percent, goes only by force. */
 const MOST_REMOVED = 30;
 /** Services that are written at once. */
-const AT_ONCE = 64;
+const SERVICES_AT_ONCE = 64;
 /** For one commit, while others write to the same service. */
 const MOST_TRIES = 128;
 
@@ -124,7 +124,7 @@ class Writing {
         if (failure) this.#failure = failure;
       }
     };
-    await Promise.all(Array.from({ length: Math.min(AT_ONCE, ways.length) }, worker));
+    await Promise.all(Array.from({ length: Math.min(SERVICES_AT_ONCE, ways.length) }, worker));
     return this.#failure && this.#refusal(this.#failure);
   }
 

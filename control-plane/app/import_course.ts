@@ -18,7 +18,7 @@ export interface Step {
 }
 
 /** Why there is no next step though something is left to do. */
-export interface Blocked {
+interface Blocked {
   readonly kind: "blocked";
   readonly reason: string;
 }
@@ -27,7 +27,7 @@ export interface Blocked {
 export type Next = (service: Service | undefined) => Step | Blocked | undefined;
 
 /** Changes in one commit: commits stay small, also for stores that bound them. */
-const AT_ONCE = 80;
+const CHANGES_AT_ONCE = 80;
 
 /** Takes a service that is in an import from what it held at the start to what it is to be. */
 export class Course {
@@ -76,7 +76,7 @@ export class Course {
     const size = new Size(this.name, service);
     const changes: OfService[] = [];
     let [added, removed] = [this.#added, this.#removed];
-    while (changes.length < AT_ONCE || this.#keepsSome && size.instances === 0) {
+    while (changes.length < CHANGES_AT_ONCE || this.#keepsSome && size.instances === 0) {
       const addition = this.#additions[added];
       if (!addition) break;
       const fits = size.take(addition, true);
@@ -92,7 +92,7 @@ export class Course {
   }
 
   #remove(): Step {
-    const changes = this.#removals.slice(this.#removed, this.#removed + AT_ONCE);
+    const changes = this.#removals.slice(this.#removed, this.#removed + CHANGES_AT_ONCE);
     return { kind: "step", changes, growth: 0, added: 0, removed: changes.length };
   }
 }

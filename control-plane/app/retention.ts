@@ -14,8 +14,6 @@ export interface RetentionOptions {
   readonly hub: Hub;
   readonly clock: Pick<Clock, "wall">;
   readonly log: Log;
-  /** How long the past is remembered, in ms. */
-  readonly historyMs?: number;
 }
 
 const HOUR_MS = 3_600_000;
@@ -23,7 +21,7 @@ const MINUTE_MS = 60_000;
 /** How long a follower may be away and still be told of a deletion. */
 const TOMBSTONE_MS = HOUR_MS;
 export const HISTORY_MS = 7 * 24 * HOUR_MS;
-const AT_ONCE = 80;
+const CHANGES_AT_ONCE = 80;
 
 /** Looks every minute until it is disposed. */
 export function startRetention(options: RetentionOptions): AsyncDisposable {
@@ -62,9 +60,9 @@ export async function forgetDeletions(
   const upTo = await revisionAt(store, clock.wall() - TOMBSTONE_MS, position.revision, signal);
   for (const [realm, { tombstones }] of realms) {
     const old = [...tombstones].filter(([, revision]) => revision <= upTo);
-    for (let from = 0; from < old.length; from += AT_ONCE) {
+    for (let from = 0; from < old.length; from += CHANGES_AT_ONCE) {
       signal?.throwIfAborted();
-      const some = old.slice(from, from + AT_ONCE);
+      const some = old.slice(from, from + CHANGES_AT_ONCE);
       // It only rises, also while the map does not show the last step yet.
       floor = some.reduce((most, [, revision]) => revision > most ? revision : most, floor);
       const changes: Change[] = some.map(([service]) => ({ kind: "forget_service", realm, service }));
@@ -79,17 +77,17 @@ export async function forgetDeletions(
 
 /** History and operations that are older than the retention. */
 export async function forgetPast(
-  { store, hub, clock, log, historyMs = HISTORY_MS }: RetentionOptions,
+  { store, hub, clock, log }: RetentionOptions,
   signal?: AbortSignal,
 ): Promise<void> {
   const { revision } = hub.current().position;
   const from = store.remembered();
-  const upTo = await revisionAt(store, clock.wall() - historyMs, revision, signal);
+  const upTo = await revisionAt(store, clock.wall() - HISTORY_MS, revision, signal);
   if (upTo <= from) return;
   const keys = new Set<string>();
   for await (const { writes } of store.history(OPERATION_PREFIX, from, { upTo, ...(signal && { signal }) })) {
     for (const { key, value } of writes) if (value) keys.add(key);
-    if (keys.size >= AT_ONCE) await forgetOperations(store, keys, upTo);
+    if (keys.size >= CHANGES_AT_ONCE) await forgetOperations(store, keys, upTo);
   }
   await forgetOperations(store, keys, upTo);
   await store.forget(upTo, signal);

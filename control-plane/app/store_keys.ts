@@ -162,7 +162,7 @@ export function noteOf({ key, value }: Write): { realm: Realm; service: ServiceN
 }
 
 /** What an operation did, beside its revision: a repeat is answered by it. */
-export interface OperationRecord {
+interface OperationRecord {
   /** What it was, to tell a repeat from an id that is used for two things. */
   readonly of: string;
   readonly lease?: LeaseId;

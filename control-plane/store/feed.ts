@@ -12,7 +12,7 @@ export interface FeedLimits {
 const LIMITS: FeedLimits = { batches: 16_384, bytes: 32 << 20 };
 
 /** Commits that are no longer kept here, as `Store.history` gives them: up to the newest when it is called. */
-export type Past = (prefix: string, after: Revision) => AsyncIterable<Batch>;
+type Past = (prefix: string, after: Revision) => AsyncIterable<Batch>;
 
 /**
  * Commits in order, for any number of readers. Each has a position of its own and asks for what comes next, so a slow one

@@ -48,7 +48,7 @@ async function* responses(
   for await (const entry of entries) {
     const message = encode(pb.HistoryResponseSchema, historyResponse(entry));
     bytes += message.length;
-    if (bytes >= AT_ONCE) {
+    if (bytes >= ROOM_BYTES) {
       const refusal = await hold(bytes);
       if (refusal) return yield refusal;
       bytes = 0;
@@ -58,4 +58,4 @@ async function* responses(
 }
 
 /** Bytes of the past that are given room together. */
-const AT_ONCE = 1 << 20;
+const ROOM_BYTES = 1 << 20;

@@ -7,10 +7,10 @@ import { holding } from "./http_long.ts";
 import type { Ports } from "./ports.ts";
 
 /** Copies that one address may be reading at once: each takes its room on the disk until it is read. */
-const AT_ONCE = 2;
+const COPIES_AT_ONCE = 2;
 
 export function backupRoutes({ backup }: Ports): Routes {
-  const copies = new Quota(AT_ONCE, "backups");
+  const copies = new Quota(COPIES_AT_ONCE, "backups");
   return {
     "/api/v1/backup": { GET: (context) => refuseUnknownQuery(context, []) ?? send(backup, copies, context) },
   };

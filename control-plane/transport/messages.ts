@@ -35,7 +35,7 @@ export function toAlias({ name, modified, route }: Alias): pb.Alias {
 }
 
 /** Of ms. */
-export function toDuration(ms: number): Duration {
+function toDuration(ms: number): Duration {
   return create(DurationSchema, { seconds: BigInt(Math.floor(ms / 1_000)), nanos: (ms % 1_000) * 1_000_000 });
 }
 

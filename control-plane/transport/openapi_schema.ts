@@ -7,7 +7,7 @@ import { ALWAYS_SET, FIELDS, GRPC_ONLY, LEFT_OUT, MESSAGES, REQUIRED } from "./o
 export type Schema = { readonly [keyword: string]: unknown };
 
 /** Requests are strict, and null is the same as leaving a field out. Responses write defaults out. */
-export type Use = "request" | "response";
+type Use = "request" | "response";
 
 /** Where a message's schema stands in the document: some are in requests and responses. */
 export function schemaName({ name }: DescMessage, use: Use): string {

@@ -50,7 +50,7 @@ Deno.test("what was let go while its registrar was silent comes back under its l
   await plane.registry.drain({ ...target, id: "i1" });
   await plane.registry.deregister({ ...target, id: "i2" });
   await until(map, ([first, second]) => first?.draining === true && !second);
-  away.skip(TTL_MS);
+  away.leap(TTL_MS);
   await until(map, ([first, second]) => first?.draining === true && second?.id === "i2");
   while (!one.alive || !two.alive) await turn();
   assert.deepEqual([leases(plane.hub).size, one.revision], [1, revision]);
@@ -115,8 +115,8 @@ Deno.test("who leaves is off the roster; who only ends is a laggard", async () =
 /** Time for registrars: none passes while they are away, so that they are silent. */
 class Away implements Ports {
   readonly random = REAL.random;
-  readonly now = () => REAL.now() + this.#skippedMs;
-  #skippedMs = 0;
+  readonly now = () => REAL.now() + this.#leaptMs;
+  #leaptMs = 0;
   #back: PromiseWithResolvers<void> | undefined;
 
   begin(): void {
@@ -129,8 +129,8 @@ class Away implements Ports {
   }
 
   /** So much time is gone at once. */
-  skip(ms: number): void {
-    this.#skippedMs += ms;
+  leap(ms: number): void {
+    this.#leaptMs += ms;
   }
 
   readonly sleep = async (ms: number, signal: AbortSignal): Promise<void> => {
