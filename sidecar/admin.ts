@@ -1,6 +1,6 @@
 /** The sidecar's own HTTP: whether it is alive, ready, and what it is doing. */
 import { Hono } from "hono";
-import type { Haproxy } from "./haproxy.ts";
+import type { Haproxy } from "./haproxy/haproxy.ts";
 import type { Reconciler } from "./reconcile.ts";
 
 export interface AdminSources {

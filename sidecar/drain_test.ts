@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
-import { CommandSocket } from "./haproxy_socket.ts";
+import { CommandSocket } from "./haproxy/command_socket.ts";
 import { Caller, get } from "./testing/caller.ts";
 import { instance, service } from "./testing/maps.ts";
 import { startBackend, startRig } from "./testing/rig.ts";
-import { phrase } from "./text.ts";
+import { phrase } from "./config/text.ts";
 
 const NAME = "Portolan-Service: identity";
 

@@ -1,6 +1,6 @@
 /** Servers that are out of the map and still known to HAProxy: deleted late, and only once nothing uses them. */
-import { hasLeaving } from "./assign.ts";
-import type { HaproxyPlan } from "./plan.ts";
+import { hasLeaving } from "./routing/assign.ts";
+import type { HaproxyPlan } from "./routing/plan.ts";
 
 export interface ServerRef {
   readonly slot: string;

@@ -5,12 +5,12 @@ import { createLog, type Log } from "../proto/log.ts";
 import { type Address, COMMON, describeFlags, formatAddress } from "../proto/settings.ts";
 import { follow } from "../sdk-ts/follow.ts";
 import { createAdmin } from "./admin.ts";
-import { DataFolder } from "./data_folder.ts";
-import { TIMEOUTS } from "./print_egress.ts";
-import { Haproxy } from "./haproxy.ts";
+import { DataFolder } from "./haproxy/data_folder.ts";
+import { TIMEOUTS } from "./config/print_egress.ts";
+import { Haproxy } from "./haproxy/haproxy.ts";
 import { Reconciler } from "./reconcile.ts";
 import { FLAGS, loadSidecarSettings, type SidecarSettings } from "./settings.ts";
-import { endStray } from "./stray.ts";
+import { endStray } from "./haproxy/stray.ts";
 
 /** Serves until the signal; then nothing is left, no process and no socket. Throws what keeps it from serving. */
 export async function runSidecar(settings: SidecarSettings, log: Log, signal: AbortSignal): Promise<void> {

@@ -5,18 +5,18 @@
 import type { Position } from "../proto/gen/portolan/v1/cluster_map_pb.ts";
 import type { Log } from "../proto/log.ts";
 import type { Following, Snapshot } from "../sdk-ts/follow.ts";
-import { assign, needReload, settled } from "./assign.ts";
-import { Refused } from "./data_folder.ts";
-import { diff, type Transition } from "./diff.ts";
-import type { EgressSettings } from "./print_egress.ts";
-import type { Haproxy } from "./haproxy.ts";
+import { assign, needReload, settled } from "./routing/assign.ts";
+import { Refused } from "./haproxy/data_folder.ts";
+import { diff, type Transition } from "./routing/diff.ts";
+import type { EgressSettings } from "./config/print_egress.ts";
+import type { Haproxy } from "./haproxy/haproxy.ts";
 import { Leaving, without } from "./leaving.ts";
-import { EMPTY_PLAN, type HaproxyPlan } from "./plan.ts";
-import { print } from "./print.ts";
+import { EMPTY_PLAN, type HaproxyPlan } from "./routing/plan.ts";
+import { print } from "./config/print.ts";
 import { Resolver, type ResolverOptions } from "./resolve_host.ts";
 import { Wake } from "./wake.ts";
 import { type RefusedService, Wishes } from "./wishes.ts";
-import { Unexpected } from "./haproxy_worker.ts";
+import { Unexpected } from "./haproxy/worker.ts";
 
 export interface ReconcileOptions {
   readonly following: Pick<Following, "applied" | typeof Symbol.asyncIterator>;

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { SILENT } from "../proto/log.ts";
-import { Refused } from "./data_folder.ts";
-import { TIMEOUTS } from "./print_egress.ts";
-import type { Printer } from "./haproxy.ts";
+import { Refused } from "./haproxy/data_folder.ts";
+import { TIMEOUTS } from "./config/print_egress.ts";
+import type { Printer } from "./haproxy/haproxy.ts";
 import { Reconciler } from "./reconcile.ts";
 import { TestMap } from "./testing/following.ts";
 import { instance, service } from "./testing/maps.ts";

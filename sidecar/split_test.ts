@@ -13,8 +13,8 @@ interface Case {
   readonly expect: readonly string[];
 }
 
-/** The values that SDKs are held to, too: `testdata/split.ndjson`. */
-const CASES: readonly Case[] = (await Deno.readTextFile(new URL("testdata/split.ndjson", import.meta.url)))
+/** The values that SDKs are held to, too: `config/testdata/split.ndjson`. */
+const CASES: readonly Case[] = (await Deno.readTextFile(new URL("config/testdata/split.ndjson", import.meta.url)))
   .trim().split("\n").map((line) => JSON.parse(line));
 
 Deno.test("HAProxy gives each key of a split the version that an SDK gives it, by flow and by sticky header", async () => {

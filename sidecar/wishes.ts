@@ -1,7 +1,7 @@
 /** What the map asks for, service by service, in the newest form that can be routed. */
 import type { Service } from "../proto/gen/portolan/v1/cluster_map_pb.ts";
-import type { Wanted, WantedService } from "./plan.ts";
-import { render } from "./render.ts";
+import type { Wanted, WantedService } from "./routing/plan.ts";
+import { render } from "./routing/render.ts";
 import type { Resolver } from "./resolve_host.ts";
 
 export interface RefusedService {

@@ -1,7 +1,7 @@
 /** Maps by chance, small enough to collide often. */
 import fc from "fast-check";
 import { Instance_Status, type Service } from "../../proto/gen/portolan/v1/cluster_map_pb.ts";
-import type { Wanted } from "../plan.ts";
+import type { Wanted } from "../routing/plan.ts";
 import { instance, type RouteInit, service, wantedOf } from "./maps.ts";
 
 const version = fc.integer({ min: 1, max: 3 });

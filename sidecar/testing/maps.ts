@@ -8,8 +8,8 @@ import {
   type Service,
   ServiceSchema,
 } from "../../proto/gen/portolan/v1/cluster_map_pb.ts";
-import type { Wanted } from "../plan.ts";
-import { render } from "../render.ts";
+import type { Wanted } from "../routing/plan.ts";
+import { render } from "../routing/render.ts";
 
 /** A version, or shares by version. */
 export type RouteInit = number | { readonly split: Readonly<Record<number, number>>; readonly stickyHeader?: string };

@@ -1,8 +1,8 @@
 /** A whole sidecar but the stream: a map that the test writes, a real HAProxy, real instances. */
 import { createLog, SILENT } from "../../proto/log.ts";
-import { DataFolder } from "../data_folder.ts";
-import { TIMEOUTS, type Timeouts } from "../print_egress.ts";
-import { Haproxy } from "../haproxy.ts";
+import { DataFolder } from "../haproxy/data_folder.ts";
+import { TIMEOUTS, type Timeouts } from "../config/print_egress.ts";
+import { Haproxy } from "../haproxy/haproxy.ts";
 import { type ReconcileOptions, Reconciler } from "../reconcile.ts";
 import { TestMap } from "./following.ts";
 

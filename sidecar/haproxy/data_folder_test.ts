@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
-import { assign } from "./assign.ts";
+import { assign } from "../routing/assign.ts";
 import { DataFolder, Refused } from "./data_folder.ts";
-import { TIMEOUTS } from "./print_egress.ts";
-import { EMPTY_PLAN } from "./plan.ts";
-import { print } from "./print.ts";
-import { instance, service, wantedOf } from "./testing/maps.ts";
+import { TIMEOUTS } from "../config/print_egress.ts";
+import { EMPTY_PLAN } from "../routing/plan.ts";
+import { print } from "../config/print.ts";
+import { instance, service, wantedOf } from "../testing/maps.ts";
 
 const SETTINGS = { realm: "local", egress: { host: "127.0.0.1", port: 7410 }, timeouts: TIMEOUTS };
 const FILES = print(EMPTY_PLAN, SETTINGS, 1);

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
-import { Caller, get } from "./testing/caller.ts";
-import { instance, service } from "./testing/maps.ts";
-import { startBackend, startRig } from "./testing/rig.ts";
-import { processes } from "./haproxy_master.ts";
+import { Caller, get } from "../testing/caller.ts";
+import { instance, service } from "../testing/maps.ts";
+import { startBackend, startRig } from "../testing/rig.ts";
+import { processes } from "./master.ts";
 
 const NAME = "Portolan-Service: identity";
 

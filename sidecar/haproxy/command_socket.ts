@@ -1,5 +1,5 @@
 /** A HAProxy process's command socket, asked in lines. */
-import { phrase, type Text } from "./text.ts";
+import { phrase, type Text } from "../config/text.ts";
 
 /** HAProxy reads a command into a buffer of 16 KB and drops, without a word, what does not fit. */
 export const MAX_COMMAND_BYTES = 15_000;

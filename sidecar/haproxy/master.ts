@@ -1,5 +1,5 @@
 /** HAProxy's master process, asked who runs. */
-import { CommandSocket } from "./haproxy_socket.ts";
+import { CommandSocket } from "./command_socket.ts";
 
 export interface Processes {
   readonly master: number;

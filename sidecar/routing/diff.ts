@@ -1,5 +1,5 @@
 /** What leads from the plan that runs to the next one. */
-import type { Command } from "./worker_command.ts";
+import type { Command } from "./command.ts";
 import type { Backend, HaproxyPlan, Server } from "./plan.ts";
 
 export type Transition =

@@ -3,8 +3,8 @@ import fc from "fast-check";
 import { assign, needReload, settled } from "./assign.ts";
 import { diff } from "./diff.ts";
 import { EMPTY_PLAN, type HaproxyPlan, poolName } from "./plan.ts";
-import { someWanted } from "./testing/arbitrary.ts";
-import { instance, service, wantedOf } from "./testing/maps.ts";
+import { someWanted } from "../testing/arbitrary.ts";
+import { instance, service, wantedOf } from "../testing/maps.ts";
 
 Deno.test("assign() never renames a slot, nor gives it to another pool", () => {
   fc.assert(fc.property(fc.array(someWanted, { maxLength: 8 }), (maps) => {

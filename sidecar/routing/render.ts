@@ -3,8 +3,8 @@
  * The stream that brought the service is not trusted: what does not fit the grammar of names goes no further.
  */
 import { isIP } from "node:net";
-import { type Instance, Instance_Status, type Service } from "../proto/gen/portolan/v1/cluster_map_pb.ts";
-import { hostProblem } from "../proto/names.ts";
+import { type Instance, Instance_Status, type Service } from "../../proto/gen/portolan/v1/cluster_map_pb.ts";
+import { hostProblem } from "../../proto/names.ts";
 import type { Pool, Server, Servers, WantedRoute, WantedService } from "./plan.ts";
 import { usable } from "./plan.ts";
 import { serviceProblem } from "./service_problem.ts";

@@ -1,34 +1,6 @@
-/** What can be said to a running worker, as data, and as text for its socket. */
-import type { Server } from "./plan.ts";
-import { phrase, type Text, Word } from "./text.ts";
-
-export type ServerCommand =
-  /** In maintenance at first. */
-  | { readonly kind: "add-server"; readonly slot: string; readonly server: Server }
-  | {
-    readonly kind: "set-address";
-    readonly slot: string;
-    readonly name: string;
-    readonly host: string;
-    readonly port: number;
-  }
-  | { readonly kind: "set-weight"; readonly slot: string; readonly name: string; readonly weight: number }
-  | {
-    readonly kind: "set-state";
-    readonly slot: string;
-    readonly name: string;
-    readonly state: "ready" | "maintenance";
-  }
-  /** Only in maintenance; refused while it has connections. */
-  | { readonly kind: "delete-server"; readonly slot: string; readonly name: string };
-
-export type RouteCommand =
-  /** Another value for a row that is there. */
-  | { readonly kind: "set-route"; readonly key: string; readonly value: string }
-  /** All rows, exchanged at one instant. */
-  | { readonly kind: "replace-routes"; readonly routes: ReadonlyMap<string, string> };
-
-export type Command = ServerCommand | RouteCommand;
+/** Commands as a worker's socket takes them. */
+import type { ServerCommand } from "../routing/command.ts";
+import { phrase, type Text, Word } from "../config/text.ts";
 
 /** The command as one line of text, without its end. */
 export function commandText(command: ServerCommand): Text {

@@ -4,8 +4,8 @@ import { assign, settled } from "./assign.ts";
 import { diff, type Transition } from "./diff.ts";
 import { EMPTY_PLAN, type HaproxyPlan, usable } from "./plan.ts";
 import { simulate } from "./simulate.ts";
-import { someWanted } from "./testing/arbitrary.ts";
-import { instance, service, type ServiceInit, wantedOf } from "./testing/maps.ts";
+import { someWanted } from "../testing/arbitrary.ts";
+import { instance, service, type ServiceInit, wantedOf } from "../testing/maps.ts";
 
 /** Plans that follow one another, as a sidecar makes them; what is leaving is gone now and then. */
 const chain = fc.array(fc.record({ wanted: someWanted, settle: fc.boolean() }), { minLength: 2, maxLength: 6 });

@@ -1,13 +1,13 @@
 /** HAProxy as a supervised master and worker: started, told, reloaded, started again when it dies, stopped. */
-import type { Log } from "../proto/log.ts";
-import type { Command } from "./worker_command.ts";
+import type { Log } from "../../proto/log.ts";
+import type { Command } from "../routing/command.ts";
 import type { DataFolder } from "./data_folder.ts";
-import { CONFIG_FILE, MASTER_SOCKET } from "./print_egress.ts";
-import { processes } from "./haproxy_master.ts";
-import type { Files } from "./print.ts";
-import { sleep } from "../proto/sleep.ts";
-import { CommandSocket } from "./haproxy_socket.ts";
-import { command, deleteServers, requestsUnderWay, Unexpected, workerPid } from "./haproxy_worker.ts";
+import { CONFIG_FILE, MASTER_SOCKET } from "../config/print_egress.ts";
+import { processes } from "./master.ts";
+import type { Files } from "../config/print.ts";
+import { sleep } from "../../proto/sleep.ts";
+import { CommandSocket } from "./command_socket.ts";
+import { command, deleteServers, requestsUnderWay, Unexpected, workerPid } from "./worker.ts";
 
 /** Prints what shall run, for workers of a generation. */
 export type Printer = (generation: number) => Files;

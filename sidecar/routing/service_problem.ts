@@ -1,5 +1,5 @@
-import type { Alias, Instance, Route, Service } from "../proto/gen/portolan/v1/cluster_map_pb.ts";
-import { aliasProblem, hostProblem, MAX_VERSION, nameProblem, stickyHeaderProblem } from "../proto/names.ts";
+import type { Alias, Instance, Route, Service } from "../../proto/gen/portolan/v1/cluster_map_pb.ts";
+import { aliasProblem, hostProblem, MAX_VERSION, nameProblem, stickyHeaderProblem } from "../../proto/names.ts";
 
 /** Why a service that came over the wire is none that can be routed, as a sentence; `undefined` if it is one. */
 export function serviceProblem(service: Service): string | undefined {

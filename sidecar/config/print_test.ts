@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
-import { Instance_Status } from "../proto/gen/portolan/v1/cluster_map_pb.ts";
+import { Instance_Status } from "../../proto/gen/portolan/v1/cluster_map_pb.ts";
 import { errorFile, errorFileName, PROXY_ANSWERS } from "./answers.ts";
-import { assign } from "./assign.ts";
+import { assign } from "../routing/assign.ts";
 import { CONFIG_FILE, ROUTES_FILE, TIMEOUTS } from "./print_egress.ts";
-import { EMPTY_PLAN, type HaproxyPlan } from "./plan.ts";
+import { EMPTY_PLAN, type HaproxyPlan } from "../routing/plan.ts";
 import { print } from "./print.ts";
-import { instance, service, wantedOf } from "./testing/maps.ts";
+import { instance, service, wantedOf } from "../testing/maps.ts";
 
 const SETTINGS = { realm: "local", egress: { host: "127.0.0.1", port: 7410 }, timeouts: TIMEOUTS };
 

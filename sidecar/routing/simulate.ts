@@ -1,5 +1,5 @@
 /** What commands make of a worker, without a worker. It refuses what a worker refuses. */
-import type { Command } from "./worker_command.ts";
+import type { Command } from "./command.ts";
 import type { Backend, HaproxyPlan, Server, Servers } from "./plan.ts";
 
 /** Folds `commands` over what runs. Throws where a worker would refuse. */

@@ -2,15 +2,15 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { assign, settled } from "./assign.ts";
 import { diff } from "./diff.ts";
-import { ROUTES_FILE, TIMEOUTS } from "./print_egress.ts";
+import { ROUTES_FILE, TIMEOUTS } from "../config/print_egress.ts";
 import { EMPTY_PLAN, type HaproxyPlan } from "./plan.ts";
-import { print } from "./print.ts";
+import { print } from "../config/print.ts";
 import { simulate } from "./simulate.ts";
-import { CommandSocket } from "./haproxy_socket.ts";
-import { someWanted } from "./testing/arbitrary.ts";
-import { instance, service, wantedOf } from "./testing/maps.ts";
-import { startRig } from "./testing/rig.ts";
-import { phrase, Word } from "./text.ts";
+import { CommandSocket } from "../haproxy/command_socket.ts";
+import { someWanted } from "../testing/arbitrary.ts";
+import { instance, service, wantedOf } from "../testing/maps.ts";
+import { startRig } from "../testing/rig.ts";
+import { phrase, Word } from "../config/text.ts";
 
 /** Knows every pool and header that chance may ask for, so that it asks for commands and not for reloads. */
 const FIRST = wantedOf(...["identity", "teams", "orders"].map((name) =>

@@ -3,9 +3,9 @@
  * HAProxy itself signals it (`-st`), as it does to predecessors: the sidecar has no right to signal what it has not started.
  */
 import { join } from "node:path";
-import type { Log } from "../proto/log.ts";
+import type { Log } from "../../proto/log.ts";
 import type { DataFolder } from "./data_folder.ts";
-import { processes } from "./haproxy_master.ts";
+import { processes } from "./master.ts";
 
 /** Ends a HAProxy that still answers in the data folder. Throws if it does not end. */
 export async function endStray(data: DataFolder, log: Log): Promise<void> {

@@ -1,8 +1,8 @@
 /** The sidecar's data folder: HAProxy's files, whole or not at all, and the sockets beside them. */
 import { join, resolve } from "node:path";
-import { errorFile, errorFileName, PROXY_ANSWERS } from "./answers.ts";
-import { CONFIG_FILE, MASTER_SOCKET, ROUTES_FILE, workerSocket } from "./print_egress.ts";
-import type { Files } from "./print.ts";
+import { errorFile, errorFileName, PROXY_ANSWERS } from "../config/answers.ts";
+import { CONFIG_FILE, MASTER_SOCKET, ROUTES_FILE, workerSocket } from "../config/print_egress.ts";
+import type { Files } from "../config/print.ts";
 
 /** HAProxy refuses the candidate: nothing has been replaced. */
 export class Refused extends Error {

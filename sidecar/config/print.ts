@@ -1,6 +1,6 @@
 /** A plan as HAProxy reads it: haproxy.cfg and the map file. Pure; whatever is no checked word throws. */
 import { type EgressSettings, egressText } from "./print_egress.ts";
-import type { Backend, HaproxyPlan, Server } from "./plan.ts";
+import type { Backend, HaproxyPlan, Server } from "../routing/plan.ts";
 import { joined, line, phrase, type Text, Word } from "./text.ts";
 
 export interface Files {

@@ -3,8 +3,8 @@
  * `Word`s, and a word is made only of what has been checked here: no value brings a space, a line or a command along.
  */
 import { isIP } from "node:net";
-import { nameProblem, qualifierProblem, stickyHeaderProblem } from "../proto/names.ts";
-import { NO_INSTANCES } from "./plan.ts";
+import { nameProblem, qualifierProblem, stickyHeaderProblem } from "../../proto/names.ts";
+import { NO_INSTANCES } from "../routing/plan.ts";
 
 /** A checked value. */
 export class Word {

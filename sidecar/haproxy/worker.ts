@@ -1,9 +1,10 @@
 /** The commands of a transition, said to the worker that runs, each answer checked. */
-import { type Command, commandText, isDone, type RouteCommand, type ServerCommand } from "./worker_command.ts";
-import { ROUTES_FILE } from "./print_egress.ts";
-import { rowText } from "./print.ts";
-import { CommandSocket, MAX_COMMAND_BYTES } from "./haproxy_socket.ts";
-import { joined, phrase, type Text, Word } from "./text.ts";
+import type { Command, RouteCommand, ServerCommand } from "../routing/command.ts";
+import { commandText, isDone } from "./command_text.ts";
+import { ROUTES_FILE } from "../config/print_egress.ts";
+import { rowText } from "../config/print.ts";
+import { CommandSocket, MAX_COMMAND_BYTES } from "./command_socket.ts";
+import { joined, phrase, type Text, Word } from "../config/text.ts";
 
 /** The worker did not do what it was told: what it runs is not known any more. */
 export class Unexpected extends Error {

@@ -1,15 +1,15 @@
 import assert from "node:assert/strict";
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import fc from "fast-check";
-import { Instance_Status, type Service, ServiceSchema } from "../proto/gen/portolan/v1/cluster_map_pb.ts";
+import { Instance_Status, type Service, ServiceSchema } from "../../proto/gen/portolan/v1/cluster_map_pb.ts";
 import { assign } from "./assign.ts";
-import { commandText } from "./worker_command.ts";
+import { commandText } from "../haproxy/command_text.ts";
 import { diff } from "./diff.ts";
-import { TIMEOUTS } from "./print_egress.ts";
+import { TIMEOUTS } from "../config/print_egress.ts";
 import { EMPTY_PLAN, type Servers, usable } from "./plan.ts";
-import { print } from "./print.ts";
+import { print } from "../config/print.ts";
 import { render } from "./render.ts";
-import { instance, service } from "./testing/maps.ts";
+import { instance, service } from "../testing/maps.ts";
 
 const SETTINGS = { realm: "local", egress: { host: "127.0.0.1", port: 7410 }, timeouts: TIMEOUTS };
 

@@ -2,8 +2,8 @@
  * The part of haproxy.cfg that is the same for every map: how a request to the egress port finds its backend.
  * A route is found by one lookup of its name and bucket in the map file; see `assign.ts` for the rows.
  */
-import { NAME } from "../proto/names.ts";
-import { type Address } from "../proto/settings.ts";
+import { NAME } from "../../proto/names.ts";
+import { type Address } from "../../proto/settings.ts";
 import {
   type Answer,
   badRequest,

@@ -1,14 +1,14 @@
 import assert from "node:assert/strict";
-import { SILENT } from "../proto/log.ts";
-import { assign } from "./assign.ts";
+import { SILENT } from "../../proto/log.ts";
+import { assign } from "../routing/assign.ts";
 import { DataFolder } from "./data_folder.ts";
-import { CONFIG_FILE, MASTER_SOCKET, TIMEOUTS } from "./print_egress.ts";
-import { processes } from "./haproxy_master.ts";
-import { EMPTY_PLAN } from "./plan.ts";
-import { print } from "./print.ts";
+import { CONFIG_FILE, MASTER_SOCKET, TIMEOUTS } from "../config/print_egress.ts";
+import { processes } from "./master.ts";
+import { EMPTY_PLAN } from "../routing/plan.ts";
+import { print } from "../config/print.ts";
 import { endStray } from "./stray.ts";
-import { instance, service, wantedOf } from "./testing/maps.ts";
-import { freePort } from "./testing/rig.ts";
+import { instance, service, wantedOf } from "../testing/maps.ts";
+import { freePort } from "../testing/rig.ts";
 
 Deno.test("endStray() ends a HAProxy that a killed sidecar left behind, and its sockets", async () => {
   const path = await Deno.makeTempDir();

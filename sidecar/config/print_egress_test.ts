@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { Caller, get, type Response } from "./testing/caller.ts";
-import { instance, service } from "./testing/maps.ts";
-import { freePort, startBackend, startRig } from "./testing/rig.ts";
+import { Caller, get, type Response } from "../testing/caller.ts";
+import { instance, service } from "../testing/maps.ts";
+import { freePort, startBackend, startRig } from "../testing/rig.ts";
 
 Deno.test("the egress chooses a service by header, by host, by alias and by version", async () => {
   await using v1 = startBackend("v1");

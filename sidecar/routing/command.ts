@@ -1,0 +1,30 @@
+/** What can be said to a running worker. */
+import type { Server } from "./plan.ts";
+
+export type ServerCommand =
+  /** In maintenance at first. */
+  | { readonly kind: "add-server"; readonly slot: string; readonly server: Server }
+  | {
+    readonly kind: "set-address";
+    readonly slot: string;
+    readonly name: string;
+    readonly host: string;
+    readonly port: number;
+  }
+  | { readonly kind: "set-weight"; readonly slot: string; readonly name: string; readonly weight: number }
+  | {
+    readonly kind: "set-state";
+    readonly slot: string;
+    readonly name: string;
+    readonly state: "ready" | "maintenance";
+  }
+  /** Only in maintenance; refused while it has connections. */
+  | { readonly kind: "delete-server"; readonly slot: string; readonly name: string };
+
+export type RouteCommand =
+  /** Another value for a row that is there. */
+  | { readonly kind: "set-route"; readonly key: string; readonly value: string }
+  /** All rows, exchanged at one instant. */
+  | { readonly kind: "replace-routes"; readonly routes: ReadonlyMap<string, string> };
+
+export type Command = ServerCommand | RouteCommand;
