@@ -13,10 +13,18 @@ import { WHOLE, yesNo } from "./format.ts";
 import { table } from "./table.ts";
 
 /** A table of followers against where the map stands, and the control planes that could not be asked. */
-export function followersTable({ position, followers, unreachable }: ListFollowersResponse): string {
-  const rows = followers.map((state) => row(state, position));
-  const list = rows.length > 0 ? table([HEAD, ...rows]) : "No followers\n";
-  return list + unreachableWords(unreachable);
+export function followersTable(response: ListFollowersResponse): string {
+  const list = response.followers.length > 0 ? table(followerRows(response)) : "No followers\n";
+  return list + unreachableWords(response.unreachable);
+}
+
+/** Rows of that table, the first of them the names of the columns; `left` are columns that are left out. */
+export function followerRows(
+  { position, followers }: ListFollowersResponse,
+  left: readonly FollowerColumn[] = [],
+): readonly (readonly string[])[] {
+  const rows = [HEAD, ...followers.map((state) => row(state, position))];
+  return rows.map((cells) => cells.filter((_, at) => !left.some((name) => name === HEAD[at])));
 }
 
 export function followersJson(response: ListFollowersResponse) {
@@ -51,7 +59,8 @@ function behindWords(applied: Position | undefined, revision: bigint, running: P
   return applied.revision < revision ? [`behind, at revision ${applied.revision}`] : [];
 }
 
-const HEAD = ["ID", "KIND", "PROGRAM", "ZONE", "CONNECTED", "RECEIVED", "APPLIED", "LAG", "REFUSED"];
+const HEAD = ["ID", "KIND", "PROGRAM", "ZONE", "CONNECTED", "RECEIVED", "APPLIED", "LAG", "REFUSED"] as const;
+type FollowerColumn = (typeof HEAD)[number];
 
 function row(state: FollowerState, newest: Position | undefined): string[] {
   const { follower, received, applied, connected, refused } = state;

@@ -2,10 +2,16 @@
 export interface Screen extends Disposable {
   /** Shows the text in place of what was there, cut at the edges. */
   readonly draw: (text: string) => void;
-  /** How many lines fit. */
-  readonly rows: () => number;
+  /** What fits. */
+  readonly size: () => Size;
   /** Resolves when q was pressed. */
   readonly quit: Promise<void>;
+}
+
+/** In characters and lines. */
+export interface Size {
+  readonly columns: number;
+  readonly rows: number;
 }
 
 /** Takes standard input and output, which must be a terminal. Ctrl-C stays a signal. */
@@ -15,7 +21,7 @@ export function openScreen(): Screen {
   const closing = new AbortController();
   return {
     draw: (text) => write(frame(text, size())),
-    rows: () => size().rows,
+    size,
     quit: pressed("q", closing.signal),
     [Symbol.dispose]() {
       if (closing.signal.aborted) return;
@@ -27,7 +33,7 @@ export function openScreen(): Screen {
 }
 
 /** Text as it fills a terminal from its corner, what was there before wiped, and no line end that makes it scroll. */
-export function frame(text: string, { columns, rows }: { columns: number; rows: number }): string {
+export function frame(text: string, { columns, rows }: Size): string {
   const lines = text.trimEnd().split("\n").slice(0, rows).map((line) =>
     WIPE_LINE + [...line].slice(0, columns).join("")
   );
@@ -41,7 +47,7 @@ const WIPE_LINE = "\x1b[K";
 const WIPE_BELOW = "\x1b[J";
 
 /** Of the terminal now; one that does not know is taken for the usual one. */
-function size(): { columns: number; rows: number } {
+function size(): Size {
   const { columns, rows } = Deno.consoleSize();
   return { columns: columns || 80, rows: rows || 24 };
 }

@@ -24,7 +24,8 @@ const AREAS: readonly Area[] = [
   { name: "generated", args: ["run", "-P=test", ...OFFLINE, "proto/generated.ts", "--check"] },
   { name: "units", args: [...TESTS, ...ROOMS], tests: true },
   { name: "scenarios", args: [...TESTS, "tests/layers_test.ts", "tests/lint", "tests/scenario"], tests: true },
-  { name: "faults", args: [...TESTS, "tests/faults"], tests: true },
+  { name: "hosts", args: [...TESTS, "tests/netns"], tests: true },
+  { name: "faults", args: [...TESTS, "tests/traffic", "tests/faults"], tests: true },
 ];
 
 export const testCommand = command({

@@ -1,15 +1,35 @@
 import assert from "node:assert/strict";
 import { startedControlPlane } from "./testing/control_plane.ts";
+import { startedAdmin } from "./testing/admin.ts";
+
+/** Nobody listens there. */
+const NO_ADMIN = ["--admin", "127.0.0.1:9"];
 
 Deno.test("top prints once where nobody looks on", async () => {
   await using plane = await startedControlPlane();
   await plane.done("register", "identity", "127.0.0.1:8080");
-  const text = await plane.done("top");
+  const text = await plane.done("top", ...NO_ADMIN);
   assert.match(text, /^Realm "local" at position \d+\.\d+: 1 service\n\nSERVICE .* HELD\nidentity {2}1\/1 /);
-  assert.match(text, /\n\nNo followers\n$/);
-  const { services, followers } = JSON.parse(await plane.done("top", "--output", "json"));
+  assert.match(text, /\n\nNo sidecar answers at 127.0.0.1:9\n\nNo followers\n$/);
+  const { services, followers, sidecar } = JSON.parse(await plane.done("top", "--output", "json", ...NO_ADMIN));
   assert.deepEqual([services[0].service, services[0].up, followers], ["identity", 1, []]);
+  assert.deepEqual(sidecar, { address: "127.0.0.1:9", problem: "No sidecar answers at 127.0.0.1:9", traffic: [] });
   assert.equal((await plane.run("top", "--control-plane", "127.0.0.1:9")).exit, 3);
+});
+
+Deno.test("top shows what goes through the sidecar, where one answers", async () => {
+  await using plane = await startedControlPlane();
+  await using admin = startedAdmin();
+  const { sidecar } = JSON.parse(await plane.done("top", "--output", "json", "--admin", admin.address));
+  assert.deepEqual([sidecar.address, sidecar.problem, sidecar.traffic.length], [admin.address, null, 1]);
+  const [{ requestsPerSecond, errorsPerSecond, ...rest }] = sidecar.traffic;
+  assert.deepEqual(rest, { service: "identity", version: 1, meanResponseMs: 2.5, current: 3 });
+  // Between two answers 50 more, of which 5 failed, and about a second.
+  assert.ok(requestsPerSecond > 5 && requestsPerSecond <= 50 && errorsPerSecond > 0, JSON.stringify(sidecar));
+  const { out } = await plane.run("top", "--admin", admin.address);
+  assert.match(out, /\n\nCALLED HERE .*\nidentity +v1 +[0-9.]+ +[0-9.]+ +2.5 +3\n\n/);
+  const other = await plane.done("top", "--realm", "other", "--admin", admin.address);
+  assert.match(other, new RegExp(`\n\nThe sidecar at ${admin.address} serves realm "local"\n\n`));
 });
 
 for (const [key, name] of [["q", "q"], ["\x03", "Ctrl-C"]]) {
@@ -17,7 +37,7 @@ for (const [key, name] of [["q", "q"], ["\x03", "Ctrl-C"]]) {
     await using plane = await startedControlPlane();
     const main = new URL("main.ts", import.meta.url).pathname;
     const before = "stty -g >&2";
-    const top = `"${Deno.execPath()}" run --quiet --cached-only --allow-all "${main}" top`;
+    const top = `"${Deno.execPath()}" run --quiet --cached-only --allow-all "${main}" top ${NO_ADMIN.join(" ")}`;
     const child = new Deno.Command("script", {
       args: [
         "--quiet",

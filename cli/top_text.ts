@@ -4,9 +4,11 @@ import type { Position, Service } from "../proto/gen/portolan/v1/cluster_map_pb.
 import { FollowerStateSchema, type ListFollowersResponse } from "../proto/gen/portolan/v1/fleet_pb.ts";
 import { formatPosition } from "../sdk-ts/fold.ts";
 import { type Counts, countsOf } from "./counts.ts";
-import { followersTable } from "./follower_words.ts";
+import { followerRows, unreachableWords } from "./follower_words.ts";
 import { count, positionJson, sorted, WHOLE } from "./format.ts";
-import { table } from "./table.ts";
+import type { Size } from "./screen.ts";
+import { fits, fitted, share } from "./top_layout.ts";
+import type { SidecarSeen, Traffic } from "./top_sidecar.ts";
 
 /** A realm as it was seen last. */
 interface Seen {
@@ -15,35 +17,37 @@ interface Seen {
   readonly services: ReadonlyMap<string, Service>;
   /** Unset: not asked yet. */
   readonly fleet?: ListFollowersResponse;
+  /** Unset: not asked yet. */
+  readonly sidecar?: SidecarSeen;
   /** How often a service changed since the beginning; unset where there was none. */
   readonly changed?: ReadonlyMap<string, number>;
   /** Why it may not be like this any more. */
   readonly problem?: string | undefined;
 }
 
-/** As text of at most so many lines: followers keep a third of them, what does not fit is counted. */
-export function topText(seen: Seen, rows = Infinity): string {
-  const { realm, position, services, fleet, changed, problem } = seen;
-  const list = ordered(services.values());
-  const troubled = list.filter(({ counts }) => inTrouble(counts)).length;
+/** As text that fits into a size: each part has its share of the lines, what does not fit is counted. */
+export function topText(seen: Seen, { rows, columns }: Size = UNBOUNDED): string {
+  const { realm, position, services, problem } = seen;
+  const troubled = [...services.values()].filter((service) => inTrouble(countsOf(service))).length;
   const head = [
     `Realm "${realm}" at position ${formatPosition(position)}: ${count(services.size, "service")}`,
     ...(troubled > 0 ? [`${troubled} in trouble`] : []),
   ].join(", ");
-  const above = linesOf(table([changed ? [...HEAD, "CHANGES"] : HEAD, ...list.map((one) => row(one, changed))]));
-  const below = fleet ? linesOf(followersTable(fleet)) : ["Asking who follows"];
-  // The head, and an empty line before each table.
-  const room = rows - 3;
-  const least = Math.min(below.length, Math.floor(room / 3));
-  const shown = cut(above, room - least);
-  return [problem ? `${head}. ${problem}` : head, "", ...shown, "", ...cut(below, room - shown.length)].join("\n") +
-    "\n";
+  const parts = [serviceLines(seen, columns), sidecarLines(seen, columns), followerLines(seen, columns)];
+  // The head, and an empty line before each part.
+  const shown = share(parts, rows - 1 - parts.length);
+  return [problem ? `${head}. ${problem}` : head, ...shown.flatMap((lines) => ["", ...lines])].join("\n") + "\n";
 }
 
-export function topJson({ position, services, fleet }: Seen) {
+const UNBOUNDED: Size = { rows: Infinity, columns: Infinity };
+
+export function topJson({ position, services, fleet, sidecar }: Seen) {
   return {
     position: positionJson(position),
     services: sorted(services.values()).map((service) => ({ service: service.name, ...countsOf(service) })),
+    sidecar: sidecar
+      ? { address: sidecar.address, problem: sidecar.problem ?? null, traffic: sidecar.traffic ?? [] }
+      : null,
     followers: fleet?.followers.map((state) => toJson(FollowerStateSchema, state, WHOLE)) ?? [],
   };
 }
@@ -71,11 +75,36 @@ function row({ name, counts }: Counted, changed: Seen["changed"]): string[] {
   return [name, `${up}/${total}`, ...numbers.map((number) => `${number || "-"}`)];
 }
 
-function linesOf(text: string): readonly string[] {
-  return text.trimEnd().split("\n");
+function serviceLines({ services, changed }: Seen, columns: number): readonly string[] {
+  const head = changed ? [...HEAD, "CHANGES"] : HEAD;
+  return fitted([head, ...ordered(services.values()).map((one) => row(one, changed))], columns, [0]);
 }
 
-function cut(lines: readonly string[], most: number): readonly string[] {
-  if (lines.length <= most) return lines;
-  return [...lines.slice(0, Math.max(0, most - 1)), `… ${lines.length - Math.max(0, most - 1)} more`];
+const TRAFFIC_HEAD = ["CALLED HERE", "VERSION", "REQUESTS/S", "ERRORS/S", "MEAN MS", "CURRENT"];
+
+function sidecarLines({ sidecar }: Seen, columns: number): readonly string[] {
+  if (!sidecar) return ["Asking the sidecar"];
+  const { address, problem, traffic } = sidecar;
+  if (problem !== undefined) return [problem];
+  if (!traffic) return [`Asking the sidecar at ${address}`];
+  return fitted([TRAFFIC_HEAD, ...traffic.map(trafficRow)], columns, [0]);
 }
+
+function trafficRow({ service, version, requestsPerSecond, errorsPerSecond, meanResponseMs, current }: Traffic) {
+  const numbers = [requestsPerSecond, errorsPerSecond, meanResponseMs, current];
+  return [service, version === null ? "-" : `v${version}`, ...numbers.map((number) => `${number || "-"}`)];
+}
+
+function followerLines({ fleet }: Seen, columns: number): readonly string[] {
+  if (!fleet) return ["Asking who follows"];
+  const whole = followerRows(fleet);
+  const away = unreachableWords(fleet.unreachable).trimEnd();
+  const list = fleet.followers.length === 0 ? ["No followers"] : fits(whole, columns)
+    ? fitted(whole, columns, [])
+    // What was received and not applied is the lag; who is cut is told by the first letters.
+    : fitted(followerRows(fleet, ["PROGRAM", "RECEIVED"]), columns, [REFUSED_AT, ZONE_AT, 0]);
+  return away ? [...list, away] : list;
+}
+
+/** Where columns are once some are left out. */
+const [ZONE_AT, REFUSED_AT] = [2, 6];

@@ -4,9 +4,9 @@ import type { ClusterMap, RealmMap } from "./domain/cluster_map.ts";
 import type { Realm, Revision } from "./domain/names.ts";
 import type { RefusalCode } from "./domain/refusal.ts";
 import type { Update } from "./domain/update.ts";
-import { type Histogram, Metrics, type Sample } from "./metrics.ts";
 import type { Commit } from "./store/store.ts";
-import { VERSION } from "../proto/version.ts";
+import { type Histogram, Metrics, type Sample } from "../proto/metrics.ts";
+import { addProcessGauges } from "../proto/process_gauges.ts";
 
 /** How often the event loop is asked how late it is, in ms. */
 const LAG_MS = 500;
@@ -159,13 +159,6 @@ function sizeOf({ services }: RealmMap): Size {
     for (const instance of service.instances) if (instance.held) held++;
   }
   return { services: services.size, instances, held };
-}
-
-function addProcessGauges(metrics: Metrics): void {
-  metrics.gauge("process_resident_memory_bytes", "Memory of this process", () => Deno.memoryUsage().rss);
-  metrics.gauge("process_heap_bytes", "Memory in use by its objects", () => Deno.memoryUsage().heapUsed);
-  const labels = { version: VERSION, deno: Deno.version.deno };
-  metrics.gauge("portolan_build_info", "Always 1: what runs is in the labels", () => [{ labels, value: 1 }]);
 }
 
 function measureLag(lag: Histogram): Disposable {

@@ -2,10 +2,10 @@
 import type { Readings, Request, Telemetry } from "./app/telemetry.ts";
 import type { Meter } from "@opentelemetry/api";
 import { Measures } from "./measures.ts";
-import { BOUNDS, type Metrics } from "./metrics.ts";
 import type { Store } from "./store/store.ts";
 import { Tracing } from "./tracing.ts";
 import type { Log } from "../proto/log.ts";
+import { BOUNDS, type Metrics } from "../proto/metrics.ts";
 import { sleep } from "../proto/sleep.ts";
 import { VERSION } from "../proto/version.ts";
 
@@ -111,7 +111,7 @@ function forward({ instruments }: Metrics, meter: Meter): void {
     if (one.kind === "histogram") {
       const advice = { explicitBucketBoundaries: [...BOUNDS] };
       const histogram = meter.createHistogram(one.name, { ...options, unit: "s", advice });
-      one.also = (seconds) => histogram.record(seconds);
+      one.also = (seconds, labels) => histogram.record(seconds, labels);
       continue;
     }
     const observable = one.kind === "counter"

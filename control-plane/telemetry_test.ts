@@ -6,8 +6,8 @@ import { DEFAULT_SPEC } from "./domain/service_spec.ts";
 import type { Update } from "./domain/update.ts";
 import { openMemoryStore } from "./store/memory.ts";
 import { asksForExport, type Environment, openTelemetry } from "./telemetry.ts";
-import { Exposition } from "./testing/exposition.ts";
 import { SILENT } from "../proto/log.ts";
+import { Exposition } from "../proto/testing/exposition.ts";
 import { VERSION } from "../proto/version.ts";
 
 const from = { header: () => undefined };

@@ -32,7 +32,12 @@ function toLine(own: Fields, fields: Fields): string {
   } catch (error) {
     text = JSON.stringify({ ...own, unwritable: String(error) });
   }
-  return text.replace(UNESCAPED, (one) => `\\u${one.charCodeAt(0).toString(16).padStart(4, "0")}`) + "\n";
+  return oneLine(text) + "\n";
+}
+
+/** JSON that is one line to everybody. */
+export function oneLine(json: string): string {
+  return json.replace(UNESCAPED, (one) => `\\u${one.charCodeAt(0).toString(16).padStart(4, "0")}`);
 }
 
 // JSON leaves these as they are, but terminals obey them and some readers take them for the end of a line.

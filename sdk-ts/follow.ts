@@ -16,12 +16,23 @@ export interface Snapshot {
   readonly services: ReadonlyMap<string, Service>;
   /** Names set or deleted since the snapshot yielded before. */
   readonly changed: ReadonlySet<string>;
+  /** Set while more is routed than the map has: the map as it is, and the instances of an epoch before. */
+  readonly apart?: { readonly map: ReadonlyMap<string, Service>; readonly kept: ReadonlyMap<string, Service> };
+}
+
+/** What an earlier process of this follower held in the same scope; nothing in it is changed. */
+export interface SavedSnapshot {
+  readonly position: Position;
+  /** The map as it was, without what is kept. */
+  readonly services: ReadonlyMap<string, Service>;
+  /** Instances of an epoch before that were routed beside it: they get their 5 minutes again. */
+  readonly kept?: ReadonlyMap<string, Service>;
 }
 
 /**
  * Iterating gives the newest snapshot, the ones skipped that came while nobody asked, and a new position also where
- * nothing changed. It throws when every control plane
- * refuses for good before there is a first one; disposing ends it.
+ * nothing changed. What was saved comes first, at once. It throws when every control plane refuses for good before
+ * there is a first one; disposing ends it.
  */
 export interface Following extends AsyncDisposable, AsyncIterable<Snapshot> {
   /** Says that nothing is routed any more but by the map at `position`; `refused` names what could not be used. */
@@ -30,6 +41,13 @@ export interface Following extends AsyncDisposable, AsyncIterable<Snapshot> {
   leave(): Promise<void>;
   /** Whether a control plane answers; the snapshots stay good while none does. */
   readonly connected: boolean;
+  /** `host:port` of the control plane that answers. */
+  readonly controlPlane?: string | undefined;
+  /**
+   * When a control plane last brought the map up to date or said that it is, in ms of the wall clock: every 10 s at
+   * least while one does. Unset: not in this process.
+   */
+  readonly heardAt?: number | undefined;
 }
 
 export interface FollowOptions {
@@ -38,6 +56,8 @@ export interface FollowOptions {
   /** No services: all of the realm, those to come included. */
   readonly scope: { realm: string; services: readonly string[] };
   readonly follower: { id: string; kind: Follower_Kind; program: string; zone: string };
+  /** Where to go on from: whoever has it holds a map. */
+  readonly saved?: SavedSnapshot;
   readonly log?: Log;
 }
 
@@ -63,17 +83,28 @@ class Follow implements Following {
   #leaving = false;
   #applied: AppliedReport | undefined;
   #watch: Watch | undefined;
+  #address = "";
+  #heardAt: number | undefined;
   #failures = 0;
 
   constructor(options: FollowOptions, ports: Ports) {
     this.#options = options;
     this.#ports = ports;
     this.#log = options.log ?? SILENT;
+    if (options.saved) this.#goOnFrom(options.saved);
     this.#ended = this.#run();
   }
 
   get connected(): boolean {
     return this.#watch?.answered ?? false;
+  }
+
+  get controlPlane(): string | undefined {
+    return this.connected ? this.#address : undefined;
+  }
+
+  get heardAt(): number | undefined {
+    return this.#heardAt;
   }
 
   applied(position: Position, refused: readonly { service: string; reason: string }[] = []): void {
@@ -105,6 +136,15 @@ class Follow implements Following {
     return this.#leaving || this.#stop.signal.aborted;
   }
 
+  #goOnFrom({ position, services, kept = NOTHING_KEPT.services }: SavedSnapshot): void {
+    this.#held = { position, services };
+    if (kept.size > 0) {
+      this.#kept = { services: kept, until: this.#ports.now() + KEEP_MS };
+      void this.#forget(this.#kept);
+    }
+    this.#put(position, new Set([...services.keys(), ...kept.keys()]));
+  }
+
   async #run(): Promise<void> {
     const { controlPlanes } = this.#options;
     let refusals = 0;
@@ -122,6 +162,7 @@ class Follow implements Following {
   /** One stream, to its end; answers with the error if there is no use in another one. */
   async #watchOnce(address: string, subscription: number): Promise<Error | undefined> {
     const { scope, follower } = this.#options;
+    this.#address = address;
     this.#watch = openWatch({
       address,
       subscribe: {
@@ -147,10 +188,12 @@ class Follow implements Following {
   #hold(held: HeldAt, changed: ReadonlySet<string>): void {
     const before = this.#held;
     this.#held = held;
-    if (this.#failures > 0 || !before.position) {
-      this.#log.info("Following the cluster map", { epoch: held.position.epoch, revision: held.position.revision });
+    if (this.#failures > 0 || this.#heardAt === undefined) {
+      const { epoch, revision } = held.position;
+      this.#log.info("Following the cluster map", { controlPlane: this.#address, epoch, revision });
     }
     this.#failures = 0;
+    this.#heardAt = Date.now();
     // Positions of another epoch say nothing about this one.
     if (this.#applied?.position.epoch !== held.position.epoch) this.#applied = undefined;
     this.#keep({ before, after: held, changed });
@@ -182,7 +225,10 @@ class Follow implements Following {
   }
 
   #put(position: Position, changed: ReadonlySet<string>): void {
-    this.#snapshots.put({ position, services: routed(this.#held.services, this.#kept), changed });
+    const { services: map } = this.#held;
+    const { services: kept } = this.#kept;
+    const services = routed(map, this.#kept);
+    this.#snapshots.put({ position, services, changed, ...(kept.size > 0 && { apart: { map, kept } }) });
   }
 }
 

@@ -3,7 +3,7 @@ import { status } from "@grpc/grpc-js";
 import fc from "fast-check";
 import { Follower_Kind, type WatchRequest } from "../proto/gen/portolan/v1/discovery_pb.ts";
 import { REAL } from "./backoff.ts";
-import { follow } from "./follow.ts";
+import { follow, type Snapshot } from "./follow.ts";
 import { serveFake, type Session } from "./testing/control_plane.ts";
 
 /** One commit: the services that it sets (true) or deletes. */
@@ -21,6 +21,8 @@ interface Course {
   readonly floor: number;
   /** The stream before which the store was restored: from there on a higher epoch, with the same commits. */
   readonly restored: number;
+  /** Snapshots that each process sees before the next one goes on from the last of them; the one after them stays. */
+  readonly processes: readonly number[];
 }
 
 const commit = fc.array(fc.tuple(fc.constantFrom("a", "b", "c", "d", "e"), fc.boolean()), {
@@ -34,9 +36,10 @@ const course: fc.Arbitrary<Course> = fc.record({
   cuts: fc.array(fc.integer({ min: 0, max: 6 }), { maxLength: 8 }),
   floor: fc.integer({ min: 0, max: 10 }),
   restored: fc.integer({ min: 0, max: 8 }),
+  processes: fc.array(fc.integer({ min: 1, max: 3 }), { maxLength: 3 }),
 });
 
-Deno.test("follow() resumes without a gap wherever its stream breaks", async () => {
+Deno.test("follow() resumes without a gap wherever its stream breaks or its process ends", async () => {
   await fc.assert(fc.asyncProperty(course, run), { numRuns: 60 });
 });
 
@@ -44,23 +47,37 @@ async function run(course: Course): Promise<void> {
   const store = new Store(course.commits);
   let streams = 0;
   await using server = await serveFake({ watch: (session) => serve(session, store, course, streams++) });
+  let last: Snapshot | undefined;
+  for (const snapshots of [...course.processes, Infinity]) {
+    last = await runOnce(store, course, server.address, snapshots, last);
+  }
+}
+
+/** One process: from what the one before it held on, to the end or for as many snapshots. */
+async function runOnce(store: Store, course: Course, address: string, snapshots: number, saved?: Snapshot) {
   await using follower = follow({
-    controlPlanes: [server.address],
+    controlPlanes: [address],
     scope: { realm: "local", services: [] },
     follower: { id: "here", kind: Follower_Kind.TOOL, program: "test/1", zone: "" },
+    ...(saved && { saved }),
   }, { ...REAL, random: () => 0, sleep: () => Promise.resolve() });
 
+  // A process that begins knows nothing, however much was saved.
   let before = new Map<string, bigint>();
-  for await (const { position, services, changed } of follower) {
+  for await (const snapshot of follower) {
+    const { position, services, changed } = snapshot;
     const held = new Map([...services].map(([name, { modified }]) => [name, modified]));
     assert.deepEqual(held, store.at(Number(position.revision)));
     for (const name of new Set([...before.keys(), ...held.keys()])) {
       if (before.get(name) !== held.get(name)) assert.ok(changed.has(name), `${name} changed and is not named`);
     }
+    if (saved) assert.ok(position.epoch >= saved.position.epoch, "it went back to an epoch before");
     before = held;
     const settled = course.restored <= course.cuts.length ? 2n : 1n;
-    if (position.epoch === settled && Number(position.revision) === course.commits.length) break;
+    const done = position.epoch >= settled && Number(position.revision) === course.commits.length;
+    if (done || --snapshots <= 0) return snapshot;
   }
+  throw new Error("The follower ended by itself");
 }
 
 /** The log that the follower's map must add up to: by revision, the revision that last set each service. */

@@ -23,6 +23,8 @@ export interface LeaseOptions {
   readonly controlPlanes: readonly string[];
   readonly ttlMs: number;
   readonly log: Log;
+  /** The id of one to go on with, which an earlier process held, in place of opening one. */
+  readonly resume?: string;
 }
 
 /** An instance is on the map, held by this lease. */
@@ -61,6 +63,8 @@ export class Lease {
   /** Beats in a row that were not answered. */
   #failures = 0;
   #beating: Promise<void> | undefined;
+  /** Aborted: the next beat is due. */
+  #hurried = new AbortController();
 
   /** The lease that `tenant` shares with others; it stays a tenant until it leaves. */
   static join(tenant: Tenant, options: LeaseOptions, ports: Ports): Lease {
@@ -71,13 +75,14 @@ export class Lease {
     return lease;
   }
 
-  private constructor(key: string, { controlPlanes, ttlMs, log }: LeaseOptions, ports: Ports) {
+  private constructor(key: string, { controlPlanes, ttlMs, log, resume }: LeaseOptions, ports: Ports) {
     this.controlPlanes = new ControlPlanes(controlPlanes);
     this.#key = key;
     this.#log = log;
     this.#ports = ports;
     this.#ttlMs = ttlMs;
     this.#periodMs = ttlMs / BEATS_PER_TTL;
+    if (resume) this.#goOnWith(resume);
   }
 
   /** Whether the map has the tenant, as far as is known here: its lease was renewed within the ttl. */
@@ -105,6 +110,11 @@ export class Lease {
     }
   }
 
+  /** What tenants observe is told at once, in place of with the next beat. */
+  hurry(): void {
+    this.#hurried.abort();
+  }
+
   /** With the last tenant the beats end. */
   async leave(tenant: Tenant): Promise<void> {
     this.#tenants.delete(tenant);
@@ -118,6 +128,16 @@ export class Lease {
 
   get #fresh(): boolean {
     return this.#ports.now() - this.#stoodAt < this.#ttlMs;
+  }
+
+  /** Its tenants have to say of themselves that they are held. */
+  #goOnWith(leaseId: string): void {
+    this.#id = leaseId;
+    this.#stoodAt = this.#ports.now();
+    // To whoever held it before.
+    this.#proven = true;
+    this.#opened.resolve();
+    this.#beating = this.#beat();
   }
 
   async #open(tenant: Tenant, attempt: Attempt): Promise<Holding> {
@@ -184,10 +204,12 @@ export class Lease {
       await this.#opened.promise;
       if (this.#stop.signal.aborted) return;
       const [leaseId, sentAt] = [this.#id, now()];
+      this.#hurried = new AbortController();
       await this.#beatOnce(beats, leaseId, sentAt);
       this.#failures = 0;
       // Another one waits for its first beat, or to be opened.
-      if (leaseId === this.#id) await sleep(Math.max(0, sentAt + this.#periodMs - now()), this.#stop.signal);
+      const hurried = AbortSignal.any([this.#hurried.signal, this.#stop.signal]);
+      if (leaseId === this.#id) await sleep(Math.max(0, sentAt + this.#periodMs - now()), hurried);
     }
   }
 

@@ -7,6 +7,7 @@ import { type Log, SILENT } from "../proto/log.ts";
 import { type Ports, REAL } from "./backoff.ts";
 import { type Holding, Lease, type Tenant } from "./lease.ts";
 import { ControlPlanes, persist, type Write } from "./persist.ts";
+import { reasonOf } from "./reason.ts";
 
 export interface RegisterOptions {
   /** `host:port` of each; tried in turn. */
@@ -35,6 +36,40 @@ export interface RegisterOptions {
   readonly signal?: AbortSignal;
 }
 
+/** What a registrar says of an instance; defaults as in {@link RegisterOptions}. */
+export type InstanceForm = Omit<RegisterOptions["instance"], "ttlMs">;
+
+export interface KeepOptions extends Omit<RegisterOptions, "instance" | "signal"> {
+  readonly instance: InstanceForm;
+  /** How long it stays without a sign of life, in ms: 1 s to 24 h. */
+  readonly ttlMs: number;
+  /**
+   * A lease that an earlier process released: all of this process that are as long-lived go on with it, if it stands.
+   * `held`: this instance is on the map under it, in this form; it is registered only where it is gone.
+   */
+  readonly resume?: { readonly leaseId: string; readonly held: boolean };
+  /** It is on the map in this form, held by this lease: at first, and whenever it was registered again. */
+  readonly onHeld?: (leaseId: string, form: InstanceForm) => void;
+}
+
+/** An instance that is being kept on the map, whatever refuses it, until released. */
+export interface Keeping {
+  /** Since when the map has it as it was last registered here; 0: not registered by this process. */
+  readonly revision: bigint;
+  /** Whether the map holds it, as far as is known here. */
+  readonly alive: boolean;
+  /** Why the last try failed; `undefined` once the map has it as it is to be. */
+  readonly lastError: string | undefined;
+  /** Is said at once where the map has it, else as soon as it has. */
+  report(status: ObservedStatus): void;
+  /** Says something else of it from now on. */
+  change(form: InstanceForm): void;
+  /** It is put on the map no more. Where it is there, the lease that holds it goes on being renewed. */
+  retire(): void;
+  /** Ends it, and leaves it on the map for the ttl: another process may resume the lease. */
+  release(): Promise<void>;
+}
+
 /** What is observed of an instance. */
 export type ObservedStatus = "passing" | "failing" | "unknown";
 
@@ -61,30 +96,60 @@ export async function register(options: RegisterOptions, ports: Ports = REAL): P
   return registration;
 }
 
-class Registered implements Registration, Tenant {
+/** Puts an instance on the map, and keeps it there, without waiting for a control plane. Throws bad options. */
+export function keepRegistered({ ttlMs, ...options }: KeepOptions, ports: Ports = REAL): Keeping {
+  const { resume, onHeld } = options;
+  const registered = new Registered({ ...options, instance: { ...options.instance, ttlMs } }, ports, {
+    prompt: true,
+    ...(resume && { resume: resume.leaseId }),
+    ...(onHeld && { onHeld }),
+  });
+  registered.again(resume?.held ? resume.leaseId : undefined);
+  return registered;
+}
+
+interface Manner {
+  /** What is observed does not wait for the next beat. */
+  readonly prompt?: boolean;
+  readonly resume?: string;
+  readonly onHeld?: KeepOptions["onHeld"];
+}
+
+class Registered implements Registration, Keeping, Tenant {
   readonly realm: string;
   readonly service: string;
   readonly id: string;
   revision = 0n;
   status: Instance_Status | undefined;
+  lastError: string | undefined;
   readonly #options: RegisterOptions;
+  readonly #manner: Manner;
   readonly #ports: Ports;
   readonly #name: string;
   readonly #log: Log;
   readonly #lease: Lease | undefined;
   readonly #controlPlanes: ControlPlanes;
   readonly #leaving = new AbortController();
+  readonly #ttlMs: number | undefined;
+  #form: InstanceForm;
   /** An attempt was under way when it was given up. */
   #cutShort = false;
   #returning: Promise<void> | undefined;
+  #isReturning = false;
+  /** It has to be registered again: for sure, or where the lease of this id holds it no more. */
+  #owed: string | undefined;
   #left: Promise<void> | undefined;
 
-  constructor(options: RegisterOptions, ports: Ports) {
-    const { realm, service, id, controlPlanes, instance: { ttlMs }, log = SILENT } = options;
+  constructor(options: RegisterOptions, ports: Ports, manner: Manner = {}) {
+    const { realm, service, id, controlPlanes, instance: { ttlMs, ...form }, log = SILENT } = options;
+    const { resume } = manner;
     this.realm = realm;
     this.service = service;
     this.id = id;
     this.#options = options;
+    this.#manner = manner;
+    this.#form = form;
+    this.#ttlMs = ttlMs;
     this.#ports = ports;
     this.#name = `${service}/${id}`;
     this.#log = log;
@@ -92,7 +157,9 @@ class Registered implements Registration, Tenant {
     if (ttlMs !== undefined && !(ttlMs > 0 && ttlMs < Infinity)) {
       throw new RangeError(`Cannot register "${this.#name}" with ttlMs ${ttlMs}: expected 1 s to 24 h, in ms`);
     }
-    this.#lease = ttlMs === undefined ? undefined : Lease.join(this, { controlPlanes, ttlMs, log }, ports);
+    this.#lease = ttlMs === undefined
+      ? undefined
+      : Lease.join(this, { controlPlanes, ttlMs, log, ...(resume && { resume }) }, ports);
     this.#controlPlanes = this.#lease?.controlPlanes ?? new ControlPlanes(controlPlanes);
   }
 
@@ -102,7 +169,24 @@ class Registered implements Registration, Tenant {
 
   report(status: ObservedStatus): void {
     if (!this.#lease) throw new TypeError(`Cannot report "${this.#name}" as ${status}: it is registered for good`);
+    const before = this.status;
     this.status = STATUSES[status];
+    if (this.#manner.prompt && this.status !== before) this.#lease.hurry();
+  }
+
+  change(form: InstanceForm): void {
+    this.#form = form;
+    this.again();
+  }
+
+  retire(): void {
+    this.#leaving.abort();
+  }
+
+  async release(): Promise<void> {
+    this.#leaving.abort();
+    await this.#returning;
+    await this.#lease?.leave(this);
   }
 
   async arrive(): Promise<void> {
@@ -117,19 +201,33 @@ class Registered implements Registration, Tenant {
   }
 
   again(doubted?: string): void {
-    if (!this.#leaving.signal.aborted) this.#returning = this.#return(doubted);
+    if (this.#leaving.signal.aborted) return;
+    // Where it has to be said in any case, a doubt adds nothing.
+    if (this.#owed === undefined || !doubted) this.#owed = doubted ?? FOR_SURE;
+    if (!this.#isReturning) this.#returning = this.#return();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.#left ??= this.#leave();
   }
 
-  async #return(doubted?: string): Promise<void> {
+  async #return(): Promise<void> {
+    this.#isReturning = true;
+    for (; this.#owed !== undefined && !this.#leaving.signal.aborted;) {
+      const doubted = this.#owed;
+      this.#owed = undefined;
+      await this.#returnOnce(doubted);
+    }
+    this.#isReturning = false;
+  }
+
+  async #returnOnce(doubted: string): Promise<void> {
     const { revision: before } = this;
     try {
-      await this.#register(this.#leaving.signal, { despiteRefusals: true, ...(doubted && { doubted }) });
+      await this.#register(this.#leaving.signal, { despiteRefusals: true, doubted });
       const { realm, revision } = this;
-      if (revision !== before) this.#log.info("Registered again", { realm, instance: this.#name, revision });
+      const what = before === 0n ? "Registered" : "Registered again";
+      if (revision !== before) this.#log.info(what, { realm, instance: this.#name, revision });
     } catch (error) {
       if (!this.#leaving.signal.aborted) this.#log.error("Cannot register again", { reason: error });
     }
@@ -148,15 +246,21 @@ class Registered implements Registration, Tenant {
     });
   }
 
-  async #register(signal: AbortSignal, { despiteRefusals = false, doubted }: Return = {}): Promise<void> {
+  async #register(signal: AbortSignal, { despiteRefusals = false, doubted = FOR_SURE }: Return = {}): Promise<void> {
     const requests = new Map<string, MessageInitShape<typeof RegisterRequestSchema>>();
+    let [form, doubts] = [this.#form, doubted];
+    const isDoubted = (leaseId: string) => doubts !== FOR_SURE && leaseId === doubts;
     // A write under another lease is another write: as a repeat of the first it would be answered with that one's lease.
     const requestOf = (leaseId: string) => {
-      const request = requests.get(leaseId) ?? this.#request(leaseId, leaseId === doubted);
+      if (form !== this.#form) {
+        [form, doubts] = [this.#form, FOR_SURE];
+        requests.clear();
+      }
+      const request = requests.get(leaseId) ?? this.#request(leaseId, isDoubted(leaseId));
       requests.set(leaseId, request);
       return request;
     };
-    const { revision } = await this.#persist({
+    const { revision, leaseId } = await this.#persist({
       despiteRefusals,
       what: `register "${this.#name}"`,
       signal,
@@ -167,7 +271,8 @@ class Registered implements Registration, Tenant {
           } catch (error) {
             const { code: why } = error as Partial<ServiceError>;
             // What was doubted is there.
-            if (leaseId === doubted && why === code.FAILED_PRECONDITION) return { revision: this.revision, leaseId };
+            if (isDoubted(leaseId) && why === code.FAILED_PRECONDITION) return { revision: this.revision, leaseId };
+            this.lastError = reasonOf(error);
             throw error;
           } finally {
             this.#cutShort = signal.aborted;
@@ -177,12 +282,15 @@ class Registered implements Registration, Tenant {
       },
     });
     this.revision = revision;
+    this.lastError = undefined;
+    this.#manner.onHeld?.(leaseId, form);
+    if (this.#manner.prompt && this.status !== undefined) this.#lease?.hurry();
   }
 
   #request(leaseId: string, doubted: boolean): MessageInitShape<typeof RegisterRequestSchema> {
-    const { realm, service, id, instance: { ttlMs, ...instance } } = this.#options;
-    const ttl = ttlMs === undefined ? {} : { ttl: durationFromMs(ttlMs) };
-    const spec = { ...instance, ...ttl, metadata: { ...instance.metadata } };
+    const { realm, service, id } = this;
+    const ttl = this.#ttlMs === undefined ? {} : { ttl: durationFromMs(this.#ttlMs) };
+    const spec = { ...this.#form, ...ttl, metadata: { ...this.#form.metadata } };
     // To register what is there would undo what others have done to it: it would drain no more.
     const options = { ...this.#writeOptions(), ...(doubted && { expectedRevision: 0n }) };
     return { realm, service, id, instance: spec, leaseId, options };
@@ -199,9 +307,12 @@ class Registered implements Registration, Tenant {
 
 interface Return {
   readonly despiteRefusals?: boolean;
-  /** The lease that may hold it all the same. */
+  /** The lease that may hold it all the same; default none. */
   readonly doubted?: string;
 }
+
+/** No lease may hold it. */
+const FOR_SURE = "";
 
 const STATUSES: Readonly<Record<ObservedStatus, Instance_Status>> = {
   passing: Instance_Status.PASSING,

@@ -35,7 +35,7 @@ Deno.test("a draining instance gets no new calls, and those under way end, over 
     assert.equal((await late[0])?.body, "late");
 
     await rig.map.change(service("teams", { instances: [i2] }));
-    assert.equal(rig.reconciler.reloads.length, 1);
+    assert.equal(rig.reconciler.reloads.newest.length, 1);
     assert.deepEqual(await weights(rig.data.workerSocket(2), "i1"), ["0", "0"]);
     assert.deepEqual(await others(), new Set(["two"]));
     await rig.map.change(service("identity", { instances: [i2] }));
@@ -56,7 +56,7 @@ Deno.test("an instance that drains no more gets calls again, without a reload", 
     const { status, headers } = await get(rig.port, "/", NAME);
     assert.deepEqual([status, headers.get("portolan-error")], draining ? [503, "no_instances"] : [200, undefined]);
   }
-  assert.deepEqual(rig.reconciler.reloads, []);
+  assert.deepEqual(rig.reconciler.reloads.newest, []);
 });
 
 /** A server's effective weight, in each backend that has it. */

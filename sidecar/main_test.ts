@@ -19,7 +19,6 @@ Deno.test("the program answers wrong usage with 2, and everything that is wrong"
   assert.deepEqual(lines.map((line) => line.split(" ").slice(0, 3).join(" ")), [
     "portolan sidecar: --realm",
     "portolan sidecar: --host-id:",
-    "portolan sidecar: --stop-haproxy:",
     "portolan sidecar: see",
   ]);
 });

@@ -1,53 +1,81 @@
 /**
  * Keeps HAProxy in step with the map: newest snapshot → render → assign → diff → files → socket or reload → `applied`.
- * Nothing here waits for a clock but reloads, which come at most one per 2 s; meanwhile everything else goes on.
+ * Nothing here waits for a clock but reloads, which keep their distance; meanwhile everything else goes on.
  */
 import type { Position } from "../proto/gen/portolan/v1/cluster_map_pb.ts";
 import type { Log } from "../proto/log.ts";
+import { formatPosition } from "../sdk-ts/fold.ts";
 import type { Following, Snapshot } from "../sdk-ts/follow.ts";
-import { assign, needReload, settled } from "./routing/assign.ts";
-import { Refused } from "./haproxy/data_folder.ts";
-import { diff, type Transition } from "./routing/diff.ts";
-import type { EgressSettings } from "./config/print_egress.ts";
-import type { Haproxy } from "./haproxy/haproxy.ts";
-import { Leaving, without } from "./leaving.ts";
-import { EMPTY_PLAN, type HaproxyPlan } from "./routing/plan.ts";
+import type { Ejecting } from "./access/ejecting.ts";
+import type { Routed } from "./access/target.ts";
 import { print } from "./config/print.ts";
+import type { EgressSettings } from "./config/print_egress.ts";
+import { guilty } from "./guilty.ts";
+import { type DataFolder, Refused } from "./haproxy/data_folder.ts";
+import type { Haproxy, Printer } from "./haproxy/haproxy.ts";
+import { Unexpected } from "./haproxy/worker.ts";
+import { Leaving, without } from "./leaving.ts";
+import { localPortProblem } from "./local_ports.ts";
+import { Refill } from "./refill.ts";
+import { Reloads } from "./reloads.ts";
 import { Resolver, type ResolverOptions } from "./resolve_host.ts";
+import { addressesOf } from "./routing/addresses.ts";
+import { assign, type Assigning, needReload, settled } from "./routing/assign.ts";
+import { diff, type Transition } from "./routing/diff.ts";
+import { EMPTY_PLAN, type HaproxyPlan, type Wanted } from "./routing/plan.ts";
 import { Wake } from "./wake.ts";
 import { type RefusedService, Wishes } from "./wishes.ts";
-import { Unexpected } from "./haproxy/worker.ts";
 
 export interface ReconcileOptions {
   readonly following: Pick<Following, "applied" | typeof Symbol.asyncIterator>;
   readonly haproxy: Pick<Haproxy, "start" | "update" | "reload" | "deleteServers" | "loads">;
+  readonly data: Pick<DataFolder, "check">;
   readonly egress: EgressSettings;
   readonly log: Log;
+  /** What HAProxy runs already. */
+  readonly running?: Running;
+  readonly isEjected?: Ejecting["isEjected"];
+  /** A map has been applied. */
+  readonly onApplied?: (snapshot: Snapshot) => void;
+  readonly oldWorkers?: () => Promise<number>;
   readonly lookup?: ResolverOptions["lookup"];
   readonly reloadEveryMs?: number;
   /** How long a removed server is left in peace before it is deleted. */
   readonly deleteAfterMs?: number;
+  /** How many spare backends there are after a reload. */
+  readonly spares?: number;
+  /** How long few spare backends are put up with before HAProxy is reloaded for more. */
+  readonly refillAfterMs?: number;
+  /** From one try to get a port that somebody else has to the next. */
+  readonly portRetryMs?: number;
 }
 
-export interface Reload {
-  readonly at: Date;
-  readonly reasons: readonly string[];
+/** What a sidecar before this one has left running. */
+export interface Running {
+  readonly plan: HaproxyPlan;
+  /** Why what HAProxy runs is not known; then it is reloaded with the first map. */
+  readonly unknown?: string;
 }
 
 const RELOAD_EVERY_MS = 2_000;
+const MOST_OLD_WORKERS = 32;
 const DELETE_AFTER_MS = 10_000;
 const RETRY_MS = 1_000;
-const RELOADS_KEPT = 50;
+const PORT_RETRY_MS = 5_000;
+const SPARES = 128;
+const REFILL_AFTER_MS = 10_000;
 
 export class Reconciler {
+  readonly reloads: Reloads;
   readonly #options: ReconcileOptions;
   readonly #log: Log;
+  readonly #spares: number;
+  readonly #refill: Refill;
   readonly #wake = new Wake();
   readonly #resolver: Resolver;
   readonly #wishes: Wishes;
   readonly #leaving: Leaving;
   readonly #changed = new Set<string>();
-  readonly #reloads: Reload[] = [];
   #snapshot: Snapshot | undefined;
   #applied: Position | undefined;
   /** What HAProxy runs; `undefined` before it was started. */
@@ -57,18 +85,35 @@ export class Reconciler {
   #loads = 0;
   /** Why what HAProxy runs is not known; only a reload mends that. */
   #lost: string | undefined;
-  #reloadAt = 0;
 
   constructor(options: ReconcileOptions) {
     this.#options = options;
     this.#log = options.log;
+    this.#spares = options.spares ?? SPARES;
+    this.#refill = new Refill(this.#spares, options.refillAfterMs ?? REFILL_AFTER_MS);
+    this.reloads = new Reloads({
+      everyMs: options.reloadEveryMs ?? RELOAD_EVERY_MS,
+      mostOldWorkers: MOST_OLD_WORKERS,
+    });
     this.#resolver = new Resolver({
       ...(options.lookup && { lookup: options.lookup }),
       log: options.log,
-      onChange: (owner) => this.#change([owner]),
+      onChange: (owner) => this.look([owner]),
     });
-    this.#wishes = new Wishes(this.#resolver);
+    this.#wishes = new Wishes({
+      resolver: this.#resolver,
+      isEjected: options.isEjected ?? (() => false),
+      portProblem: (service, port) =>
+        localPortProblem({
+          service,
+          port,
+          held: (this.#running ?? EMPTY_PLAN).listeners,
+          wanted: this.#wishes.wanted.values(),
+          egress: options.egress.egress,
+        }),
+    });
     this.#leaving = new Leaving(options.deleteAfterMs ?? DELETE_AFTER_MS, () => this.#wake.set());
+    if (options.running) this.#takeOver(options.running);
   }
 
   /** Up to where HAProxy routes by the map; `undefined` before the first map. */
@@ -76,17 +121,23 @@ export class Reconciler {
     return this.#applied;
   }
 
-  /** The newest ones, oldest first, each with its reasons. */
-  get reloads(): readonly Reload[] {
-    return this.#reloads;
-  }
-
   get refused(): readonly RefusedService[] {
     return this.#wishes.refused;
   }
 
-  /** Looks at HAProxy again: it was started anew. */
-  poke(): void {
+  /** What HAProxy runs; `undefined` before it was started. */
+  get running(): HaproxyPlan | undefined {
+    return this.#running;
+  }
+
+  /** What is routed: what HAProxy runs, and the services of the newest map. */
+  get routed(): Routed {
+    return { plan: this.#running ?? EMPTY_PLAN, services: this.#snapshot?.services ?? new Map() };
+  }
+
+  /** Looks at HAProxy, and at these services, again. */
+  look(names: Iterable<string> = []): void {
+    for (const name of names) this.#changed.add(name);
     this.#wake.set();
   }
 
@@ -103,8 +154,8 @@ export class Reconciler {
       for (;;) {
         await this.#wake.wait();
         if (signal.aborted) return;
-        // With a map applied, calls go on without whoever refuses to tell more.
-        if (failed && !this.#applied) throw failed.error;
+        // With something that runs, calls go on without whoever refuses to tell more.
+        if (failed && !this.#running) throw failed.error;
         if (this.#snapshot) await this.#step(this.#snapshot);
       }
     } finally {
@@ -115,11 +166,19 @@ export class Reconciler {
     }
   }
 
+  #takeOver({ plan, unknown }: Running): void {
+    this.#running = this.#filed = plan;
+    this.#loads = this.#options.haproxy.loads;
+    this.#lost = unknown;
+  }
+
   async #follow(): Promise<void> {
     try {
       for await (const snapshot of this.#options.following) {
+        // What was taken over is as good as seen: an address that is used needs no looking up to be used.
+        if (!this.#snapshot && this.#running) this.#resolver.recall(addressesOf(snapshot.services, this.#running));
         this.#snapshot = snapshot;
-        this.#change(snapshot.changed);
+        this.look(snapshot.changed);
       }
     } catch (error) {
       this.#log.error("The map is not followed any more", { reason: error });
@@ -127,21 +186,21 @@ export class Reconciler {
     }
   }
 
-  #change(names: Iterable<string>): void {
-    for (const name of names) this.#changed.add(name);
-    this.#wake.set();
-  }
-
-  async #step({ position, services }: Snapshot): Promise<void> {
+  async #step(snapshot: Snapshot): Promise<void> {
+    const { position, services } = snapshot;
     for (const name of this.#changed) this.#wishes.set(name, services.get(name));
     this.#changed.clear();
     // An address that comes from here on makes a step of its own.
     const whole = !this.#resolver.pending;
     // The first map waits for its addresses, not long: with them it is a start, without them a start and a reload.
-    if (!this.#running && !whole) return;
+    if (!this.#applied && !whole) return;
     try {
       const there = await this.#bring();
-      if (there && whole) this.#report(position);
+      if (there && whole) {
+        this.#applied = position;
+        this.#options.following.applied(position, this.refused);
+        this.#options.onApplied?.(snapshot);
+      }
       await this.#deleteServers();
     } catch (error) {
       // A first start that fails is a matter of settings; later it may be a full disk, which ends.
@@ -151,17 +210,13 @@ export class Reconciler {
     }
   }
 
-  #report(position: Position): void {
-    this.#applied = position;
-    this.#options.following.applied(position, this.refused);
-  }
-
   /** Brings HAProxy to what is wanted; answers whether it is there, or a reload is still owed. */
   async #bring(): Promise<boolean> {
+    this.#retryPorts();
     if (!this.#running) return await this.#start();
     // HAProxy died and was started again: it runs what is in its files, whatever it had been told.
     if (this.#loads !== this.#options.haproxy.loads) this.#hasLoaded(this.#filed);
-    const plan = assign(this.#wishes.wanted, this.#running);
+    const plan = this.#assign(this.#wishes.wanted, this.#refill.due ? "refill" : "allow");
     const transition = diff(this.#running, plan);
     if (transition.kind === "reload" || this.#lost !== undefined) {
       const reasons = transition.kind === "reload" ? transition.reasons : [];
@@ -173,18 +228,19 @@ export class Reconciler {
   }
 
   async #start(): Promise<boolean> {
-    const start = async (plan: HaproxyPlan) => {
-      await this.#options.haproxy.start((generation) => print(plan, this.#options.egress, generation));
+    const start = async (wanted: Wanted) => {
+      const plan = this.#assign(wanted, "refill");
+      await this.#options.haproxy.start(this.#printer(plan));
       this.#hasLoaded(plan);
     };
     try {
-      await start(assign(this.#wishes.wanted, EMPTY_PLAN));
+      await start(this.#wishes.wanted);
       this.#wishes.prove();
       return true;
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
       // What is refused of a map is found out as at any reload.
-      await start(EMPTY_PLAN);
+      await start(new Map());
       this.#wake.set();
       return false;
     }
@@ -199,9 +255,9 @@ export class Reconciler {
     }
     if (transition.kind === "reload") throw new Error(`Cannot update HAProxy: ${transition.reasons.join(", ")}`);
     try {
-      const { haproxy, egress } = this.#options;
-      await haproxy.update((generation) => print(plan, egress, generation), transition.commands);
+      await this.#options.haproxy.update(this.#printer(plan), transition.commands);
       this.#running = this.#filed = plan;
+      this.#refillLater(plan);
       return true;
     } catch (error) {
       if (!(error instanceof Unexpected)) throw error;
@@ -217,31 +273,50 @@ export class Reconciler {
 
   /** At once if the last reload is long enough ago; else what can be done without it, and a reload later. */
   async #reload(plan: HaproxyPlan, reasons: readonly string[]): Promise<boolean> {
-    const waitMs = this.#reloadAt - performance.now();
+    const waitMs = this.reloads.waitMs(await this.#options.oldWorkers?.() ?? 0);
     if (waitMs > 0) {
       this.#wake.later(waitMs);
-      const running = this.#running ?? EMPTY_PLAN;
-      const held = assign(this.#wishes.wanted, running, "hold");
-      if (this.#lost === undefined) await this.#update(held, diff(running, held));
+      const held = this.#assign(this.#wishes.wanted, "hold");
+      if (this.#lost === undefined) await this.#update(held, diff(this.#running ?? EMPTY_PLAN, held));
       return false;
     }
-    this.#reloadAt = performance.now() + (this.#options.reloadEveryMs ?? RELOAD_EVERY_MS);
+    this.reloads.begin();
     try {
-      await this.#options.haproxy.reload((generation) => print(plan, this.#options.egress, generation));
+      await this.#options.haproxy.reload(this.#printer(plan));
     } catch (error) {
-      const fresh = needReload(this.#wishes.wanted, this.#running ?? EMPTY_PLAN);
-      if (!(error instanceof Refused) || fresh.length === 0) throw error;
-      this.#log.error("HAProxy refuses what is new: keeping what runs", { services: fresh, reason: error });
-      this.#wishes.revert(fresh, error.message);
+      if (!(error instanceof Refused)) throw error;
+      await this.#accuse(error);
       this.#wake.set();
       return false;
     }
     this.#log.info("Reloaded HAProxy", { reasons });
-    this.#reloads.push({ at: new Date(), reasons });
-    if (this.#reloads.length > RELOADS_KEPT) this.#reloads.shift();
+    this.reloads.done(reasons);
     this.#wishes.prove();
     this.#hasLoaded(plan);
     return true;
+  }
+
+  /** HAProxy refuses what is wanted: the services that it cannot take go back to the form that it last ran. */
+  async #accuse(refusal: Refused): Promise<void> {
+    const found = await guilty(this.#wishes.unproven, (few) => {
+      const plan = settled(this.#assign(this.#wishes.only(few), "refill"));
+      return this.#options.data.check(this.#printer(plan)(1).config);
+    });
+    // Where nobody does harm alone, whatever needs the reload does.
+    const services = found.length > 0 ? found : needReload(this.#wishes.wanted, this.#running ?? EMPTY_PLAN);
+    if (services.length === 0) throw refusal;
+    this.#log.error("HAProxy refuses services as they are: they stay as they were", { services, reason: refusal });
+    this.#wishes.revert(services, refusal.message);
+  }
+
+  #assign(wanted: Wanted, reloading: Required<Assigning>["reloading"]): HaproxyPlan {
+    const { frozen } = this.#wishes;
+    return assign(wanted, this.#running ?? EMPTY_PLAN, { reloading, spares: this.#spares, frozen });
+  }
+
+  #printer(plan: HaproxyPlan): Printer {
+    const position = this.#snapshot && formatPosition(this.#snapshot.position);
+    return (generation) => print(plan, this.#options.egress, { generation, ...(position && { position }) });
   }
 
   /** HAProxy has read its files, which say `plan`. */
@@ -249,6 +324,19 @@ export class Reconciler {
     this.#running = this.#filed = settled(plan);
     this.#lost = undefined;
     this.#loads = this.#options.haproxy.loads;
+    this.#refillLater(plan);
+  }
+
+  #refillLater({ spares }: HaproxyPlan): void {
+    const afterMs = this.#refill.left(spares.length);
+    if (afterMs !== undefined) this.#wake.later(afterMs);
+  }
+
+  /** A port that somebody else had may be free by now. */
+  #retryPorts(): void {
+    if (this.#wishes.portless.size === 0) return;
+    for (const name of this.#wishes.portless) this.#changed.add(name);
+    this.#wake.later(this.#options.portRetryMs ?? PORT_RETRY_MS);
   }
 
   async #deleteServers(): Promise<void> {

@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { print } from "./config/print.ts";
+import { EMPTY_PLAN, USUAL_FORM } from "./routing/plan.ts";
 import { Caller, get } from "./testing/caller.ts";
 import { instance, service } from "./testing/maps.ts";
 import { startBackend, startRig } from "./testing/rig.ts";
@@ -38,7 +40,7 @@ Deno.test("instances, weights, switches, aliases and splits change without a rel
   }
   await rig.map.change("identity");
   assert.equal((await get(rig.port, "/", "Portolan-Service: identity")).status, 404);
-  assert.deepEqual(rig.reconciler.reloads, []);
+  assert.deepEqual(rig.reconciler.reloads.newest, []);
   assert.equal(rig.haproxy.workerPid, worker);
 });
 
@@ -57,7 +59,7 @@ Deno.test("a new service, version or sticky header reloads once, with its reason
   await rig.map.change(service("identity", { instances: [i1], aliases: { ab: { split, stickyHeader: "x-user" } } }));
   await rig.map.change("teams");
   await rig.map.change(service("teams", { instances: [i1] }));
-  assert.deepEqual(rig.reconciler.reloads.flatMap(({ reasons }) => reasons), [
+  assert.deepEqual(rig.reconciler.reloads.newest.flatMap(({ reasons }) => reasons), [
     'new service "teams"',
     'new version 2 of "identity"',
     'new sticky header "x-user"',
@@ -72,7 +74,7 @@ Deno.test("reloads keep their distance, and everything that needs none does not 
   await using rig = await startRig({ reloadEveryMs: 1_500 });
   await rig.map.change(service("identity", { instances: [i1] }));
   await rig.map.change(service("first", { instances: [i1] }));
-  assert.equal(rig.reconciler.reloads.length, 1, "the first one is done at once");
+  assert.equal(rig.reconciler.reloads.newest.length, 1, "the first one is done at once");
 
   const later = rig.map.change(service("second", { instances: [i1] }));
   const moved = rig.map.change(
@@ -81,10 +83,10 @@ Deno.test("reloads keep their distance, and everything that needs none does not 
   // Not `applied` yet, as a reload is owed; but routed.
   using caller = await Caller.connect(rig.port);
   while ((await caller.get("/", "Portolan-Service: v1.identity")).body !== "two");
-  assert.equal(rig.reconciler.reloads.length, 1);
+  assert.equal(rig.reconciler.reloads.newest.length, 1);
   assert.equal((await caller.get("/", "Portolan-Service: second")).status, 404);
   await Promise.all([later, moved]);
-  assert.deepEqual(rig.reconciler.reloads.map(({ reasons }) => [...reasons].sort()), [
+  assert.deepEqual(rig.reconciler.reloads.newest.map(({ reasons }) => [...reasons].sort()), [
     ['new service "first"'],
     ['new service "second"', 'new version 3 of "identity"'].sort(),
   ]);
@@ -128,7 +130,7 @@ Deno.test("requests on kept and on new connections all succeed over reloads, and
   assert.deepEqual([old.status, old.body], [200, "one"], "an old connection does not know the newest service");
   done = true;
   await loads;
-  assert.equal(rig.reconciler.reloads.length, 5);
+  assert.equal(rig.reconciler.reloads.newest.length, 5);
   assert.ok(requests > 100, `only ${requests} requests`);
 });
 
@@ -192,11 +194,17 @@ Deno.test("a worker that runs something else than what it was told is reloaded, 
   await using rig = await startRig();
   await rig.map.change(service("identity", { instances: [i1] }));
   // Somebody else plays with the socket.
-  await rig.haproxy.update(() => rig.data.installed ?? assert.fail(), [
-    { kind: "add-server", slot: "b001", server: { name: "i2", host: "127.0.0.1", port: 9, weight: 1, state: "ready" } },
+  const { running = EMPTY_PLAN } = rig.reconciler;
+  await rig.haproxy.update((generation) => print(running, rig.egress, { generation }), [
+    {
+      kind: "add-server",
+      slot: "b001",
+      form: USUAL_FORM,
+      server: { name: "i2", host: "127.0.0.1", port: 9, weight: 1, state: "ready" },
+    },
   ]);
   await rig.map.change(service("identity", { instances: [i1, instance("i2", { port: one.port })] }));
-  assert.match(rig.reconciler.reloads[0]?.reasons[0] ?? "", /^the worker answered "Already exists a server/);
+  assert.match(rig.reconciler.reloads.newest[0]?.reasons[0] ?? "", /^the worker answered "Already exists a server/);
   assert.equal((await get(rig.port, "/", "Portolan-Service: identity")).body, "one");
 });
 
@@ -214,5 +222,5 @@ Deno.test("many instances and many names at once are as good as one", async () =
   assert.equal((await get(rig.port, "/", "Portolan-Service: bare-service-1199")).status, 503);
   await rig.map.change(service("identity", { instances: crowd(2) }), "bare-service-7");
   assert.equal((await get(rig.port, "/", "Portolan-Service: bare-service-7")).status, 404);
-  assert.deepEqual(rig.reconciler.reloads, []);
+  assert.deepEqual(rig.reconciler.reloads.newest, []);
 });

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { SILENT } from "../proto/log.ts";
 import { Refused } from "./haproxy/data_folder.ts";
-import { TIMEOUTS } from "./config/print_egress.ts";
+import { TIMEOUTS } from "./config/print_base.ts";
 import type { Printer } from "./haproxy/haproxy.ts";
+import type { Files } from "./config/print.ts";
 import { Reconciler } from "./reconcile.ts";
 import { TestMap } from "./testing/following.ts";
 import { instance, service } from "./testing/maps.ts";
@@ -10,19 +11,28 @@ import { instance, service } from "./testing/maps.ts";
 /** A HAProxy that takes no configuration with the given text in it, and remembers what it was given. */
 function pickyHaproxy(...dislikes: readonly string[]) {
   const taken: string[] = [];
-  const load = (print: Printer) => {
-    const { text } = print(1).config;
-    if (dislikes.some((word) => text.includes(word))) return Promise.reject(new Refused("it is not liked"));
-    taken.push(text);
-    return Promise.resolve();
+  const check = ({ text }: Files["config"]) =>
+    dislikes.some((word) => text.includes(word)) ? Promise.reject(new Refused("it is not liked")) : Promise.resolve();
+  const load = async (print: Printer) => {
+    const { config } = print(1);
+    await check(config);
+    taken.push(config.text);
   };
-  return { start: load, reload: load, update: load, deleteServers: () => Promise.resolve([]), loads: 1, taken };
+  return { start: load, reload: load, update: load, deleteServers: () => Promise.resolve([]), loads: 1, check, taken };
 }
 
 function startReconciler(haproxy: ReturnType<typeof pickyHaproxy>) {
   const map = new TestMap();
   const egress = { realm: "local", egress: { host: "127.0.0.1", port: 7410 }, timeouts: TIMEOUTS };
-  const reconciler = new Reconciler({ following: map, haproxy, egress, log: SILENT, reloadEveryMs: 0 });
+  const reconciler = new Reconciler({
+    following: map,
+    haproxy,
+    data: haproxy,
+    egress,
+    log: SILENT,
+    reloadEveryMs: 0,
+    spares: 0,
+  });
   const stop = new AbortController();
   const running = reconciler.run(stop.signal);
   const end = async () => {
@@ -47,6 +57,21 @@ Deno.test("what HAProxy refuses of a map stays in its last good form and is repo
   assert.match(haproxy.taken.at(-1) ?? "", /# identity: version 1\nbackend b002 from service\n.*\n {2}server i9 /);
   assert.match(haproxy.taken.at(-1) ?? "", /# bad: version 1\n/);
   assert.deepEqual(await rig.map.change(service("bad", { instances: [i1] })), []);
+});
+
+Deno.test("of many services that change at once, only what HAProxy refuses stays as it was", async () => {
+  const haproxy = pickyHaproxy("# bad-3: version 2", "# bad-7: version 2");
+  await using rig = startReconciler(haproxy);
+  const names = Array.from({ length: 9 }, (_, at) => `bad-${at}`);
+  await rig.map.change(...names.map((name) => service(name, { instances: [i1] })));
+  const two = [i1, instance("i2", { version: 2 })];
+  const refused = await rig.map.change(...names.map((name) => service(name, { instances: two })));
+  assert.deepEqual(refused, ["bad-3", "bad-7"].map((service) => ({ service, reason: "it is not liked" })));
+  const running = haproxy.taken.at(-1) ?? "";
+  for (const name of names) {
+    assert.equal(running.includes(`# ${name}: version 2\n`), !["bad-3", "bad-7"].includes(name), name);
+    assert.ok(running.includes(`# ${name}: version 1\n`), name);
+  }
 });
 
 Deno.test("a first map that HAProxy refuses in part is no reason not to start", async () => {

@@ -20,6 +20,8 @@ interface Entry {
   address?: string;
   /** Whether the first lookup has ended, or took too long. */
   known: boolean;
+  /** It has an address from before, and was not looked up. */
+  recalled: boolean;
   looking: boolean;
 }
 
@@ -31,6 +33,7 @@ const PATIENCE_MS = 2_000;
 export class Resolver implements Disposable {
   readonly #options: ResolverOptions;
   readonly #entries = new Map<string, Entry>();
+  readonly #recalled = new Map<string, string>();
   readonly #owned = new Map<string, ReadonlySet<string>>();
   readonly #timer: ReturnType<typeof setInterval>;
   #stopped = false;
@@ -45,6 +48,11 @@ export class Resolver implements Disposable {
     return isIP(host) !== 0 ? host : this.#entries.get(host)?.address;
   }
 
+  /** Addresses that names had when this began: they are good until the names are looked up, and where that fails. */
+  recall(addresses: ReadonlyMap<string, string>): void {
+    for (const [name, address] of addresses) if (isIP(name) === 0) this.#recalled.set(name, address);
+  }
+
   /** Says which hosts `owner` needs, in place of those before. */
   need(owner: string, hosts: Iterable<string>): void {
     const names = new Set([...hosts].filter((host) => isIP(host) === 0 && hostProblem(host) === undefined));
@@ -52,10 +60,11 @@ export class Resolver implements Disposable {
     if (names.size === 0 && !before) return;
     names.size > 0 ? this.#owned.set(owner, names) : this.#owned.delete(owner);
     for (const name of names) {
-      const entry = this.#entries.get(name) ?? { owners: new Set(), known: false, looking: false };
+      const entry = this.#entries.get(name) ?? this.#newEntry(name);
       entry.owners.add(owner);
       this.#entries.set(name, entry);
-      if (!entry.known) this.#look(name, entry);
+      if (!entry.known || entry.recalled) this.#look(name, entry);
+      entry.recalled = false;
     }
     for (const name of before ?? []) if (!names.has(name)) this.#forget(name, owner);
   }
@@ -74,6 +83,13 @@ export class Resolver implements Disposable {
   [Symbol.dispose](): void {
     this.#stopped = true;
     clearInterval(this.#timer);
+  }
+
+  #newEntry(name: string): Entry {
+    const address = this.#recalled.get(name);
+    this.#recalled.delete(name);
+    const recalled = address !== undefined;
+    return { owners: new Set(), known: recalled, recalled, looking: false, ...(recalled && { address }) };
   }
 
   #forget(name: string, owner: string): void {

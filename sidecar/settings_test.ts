@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { loadSidecarSettings } from "./settings.ts";
 
-const NEEDED = ["--host-id", "h1", "--stop-haproxy"];
+const NEEDED = ["--host-id", "h1"];
 
 Deno.test("settings have the contract's defaults, and the environment beside the flags", () => {
   const settings = settingsOf(NEEDED, {});
@@ -14,10 +14,12 @@ Deno.test("settings have the contract's defaults, and the environment beside the
     controlPlane: ["127.0.0.1:7401"],
     egress: { host: "127.0.0.1", port: 7410 },
     admin: { host: "127.0.0.1", port: 7412 },
-    stopHaproxy: true,
+    stopHaproxy: false,
+    accessLog: "-",
     insecure: false,
     ingress: undefined,
     servicesDir: undefined,
+    advertise: undefined,
   });
   const env = { PORTOLAN_REALM: "testing", PORTOLAN_CONTROL_PLANE: "a.internal:1,[::1]:2" };
   const told = settingsOf([...NEEDED, "--services", "identity,teams", "--egress", "localhost:80"], env);
@@ -26,10 +28,20 @@ Deno.test("settings have the contract's defaults, and the environment beside the
   assert.equal(settingsOf([...NEEDED, "--realm", "local"], env).realm, "local");
 });
 
-Deno.test("settings refuse what this build does not serve, and a HAProxy without its sidecar", () => {
-  assert.match(problemOf(["--host-id", "h1"]), /^--stop-haproxy: must be said: .* cannot be adopted yet/);
+Deno.test("settings refuse what this build does not serve", () => {
   assert.equal(problemOf([...NEEDED, "--ingress", "127.0.0.1:7411"]), '--ingress "127.0.0.1:7411": is not served yet');
-  assert.equal(problemOf([...NEEDED, "--services-dir", "x"]), '--services-dir "x": is not served yet');
+});
+
+Deno.test("settings refuse to register services at an address that other hosts do not reach", () => {
+  const dir = [...NEEDED, "--services-dir", "services"];
+  const { servicesDir, advertise } = settingsOf([...dir, "--control-plane", "localhost:1,127.9.9.9:2,[::1]:3"], {});
+  assert.deepEqual([servicesDir, advertise], ["services", undefined]);
+  const remote = [...dir, "--control-plane", "127.0.0.1:1,10.0.0.1:7401"];
+  assert.match(problemOf(remote), /^--services-dir "services": needs --advertise HOST where .* as 10\.0\.0\.1:7401 is/);
+  assert.equal(settingsOf([...remote, "--advertise", "10.0.0.2"], {}).advertise, "10.0.0.2");
+  settingsOf([...NEEDED, "--control-plane", "10.0.0.1:7401"], {});
+  assert.match(problemOf([...dir, "--advertise", "0.0.0.0"]), /^--advertise "0\.0\.0\.0": expected an address to call/);
+  assert.match(problemOf([...dir, "--advertise", "Web"]), /^--advertise "Web": expected lower case/);
 });
 
 Deno.test("settings refuse listeners that others reach, unless told", () => {
@@ -54,7 +66,6 @@ Deno.test("settings refuse words that are none, all at once", () => {
     "--host-id",
     "--realm",
     "--services",
-    "--stop-haproxy",
     "--zone",
   ]);
   assert.match(problemOf([...NEEDED, "--egress", "127.0.0.1:0"]), /expected a port from 1/);

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { bucketOf } from "../sdk-ts/hash32.ts";
 import { Caller } from "./testing/caller.ts";
 import { instance, service } from "./testing/maps.ts";
 import { startBackend, startRig } from "./testing/rig.ts";
@@ -91,6 +92,69 @@ Deno.test("a sticky route goes by the flow where its header is missing, and a pl
   assert.equal(await versions("other.sticky", "x-user: ann"), 2);
   assert.equal(await versions("plain", "x-user: ann"), 2);
 });
+
+Deno.test("10 000 keys get the version of their bucket, and 1 % and 10 % of them the smaller share", async () => {
+  await using v1 = startBackend("1");
+  await using v2 = startBackend("2");
+  const instances = [instance("i1", { port: v1.port }), instance("i2", { port: v2.port, version: 2 })];
+  await using rig = await startRig();
+  const shares = { hundredth: 100, tenth: 1_000 };
+  await rig.map.change(
+    ...Object.entries(shares).map(([name, share]) =>
+      service(name, { instances, aliases: { live: { split: { 1: 10_000 - share, 2: share } } } })
+    ),
+  );
+  using caller = await Caller.connect(rig.port);
+  for (const [name, share] of Object.entries(shares)) {
+    let smaller = 0;
+    for (let at = 0; at < 10_000; at++) {
+      // What flows look like, and now and then something else.
+      const key = at % 10 === 0 ? `${name} é漢 ${at}, "${at % 7}"` : crypto.randomUUID();
+      const { body } = await caller.get("/", `Portolan-Service: ${name}`, `Portolan-Flow: ${bytes(key)}`);
+      assert.equal(body, bucketOf(name, key) < 10_000 - share ? "1" : "2", key);
+      if (body === "2") smaller++;
+    }
+    assertBinomial(smaller, 10_000, share / 10_000);
+  }
+  let minted = 0;
+  for (let at = 0; at < 2_000; at++) {
+    if ((await caller.get("/", "Portolan-Service: tenth")).body === "2") minted++;
+  }
+  assertBinomial(minted, 2_000, 0.1);
+});
+
+Deno.test("a sticky user stays with a version while the shares stand, whatever else changes", async () => {
+  await using v1 = startBackend("1");
+  await using v2 = startBackend("2");
+  const i1 = instance("i1", { port: v1.port });
+  const i2 = instance("i2", { port: v2.port, version: 2 });
+  await using rig = await startRig();
+  const live = { split: { 1: 7_000, 2: 3_000 }, stickyHeader: "x-user" };
+  const identity = (...more: readonly ReturnType<typeof instance>[]) =>
+    service("identity", { instances: [i1, i2, ...more], aliases: { live } });
+  await rig.map.change(identity());
+  const versions = async () => {
+    using caller = await Caller.connect(rig.port);
+    let seen = "";
+    for (let user = 0; user < 300; user++) {
+      seen += (await caller.get("/", "Portolan-Service: identity", `x-user: user-${user}`)).body;
+    }
+    return seen;
+  };
+  const first = await versions();
+  assert.equal(new Set(first).size, 2);
+  await rig.map.change(identity(instance("i3", { port: v2.port, version: 2 })));
+  assert.equal(await versions(), first, "an instance came");
+  await rig.map.change(service("teams", { instances: [i1] }));
+  assert.equal(rig.reconciler.reloads.count, 1);
+  assert.equal(await versions(), first, "HAProxy was reloaded");
+});
+
+/** Within five standard deviations: by chance alone it is not once in a million runs. */
+function assertBinomial(count: number, of: number, share: number): void {
+  const distance = Math.abs(count - of * share) / Math.sqrt(of * share * (1 - share));
+  assert.ok(distance < 5, `${count} of ${of} is no share of ${share}`);
+}
 
 /** One character for each byte of the text on the wire. */
 function bytes(text: string): string {

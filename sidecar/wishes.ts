@@ -1,7 +1,7 @@
 /** What the map asks for, service by service, in the newest form that can be routed. */
 import type { Service } from "../proto/gen/portolan/v1/cluster_map_pb.ts";
 import type { Wanted, WantedService } from "./routing/plan.ts";
-import { render } from "./routing/render.ts";
+import { type Known, render, type Rendered } from "./routing/render.ts";
 import type { Resolver } from "./resolve_host.ts";
 
 export interface RefusedService {
@@ -9,16 +9,24 @@ export interface RefusedService {
   readonly reason: string;
 }
 
+export interface WishesOptions extends Pick<Known, "isEjected"> {
+  readonly resolver: Pick<Resolver, "need" | "addressOf">;
+  /** Why a service cannot be served at its own port; `undefined` if it can. */
+  portProblem(service: string, port: number): string | undefined;
+}
+
 export class Wishes {
-  readonly #resolver: Pick<Resolver, "need" | "addressOf">;
+  readonly #options: WishesOptions;
   readonly #wanted = new Map<string, WantedService>();
   readonly #refused = new Map<string, string>();
   /** Forms that HAProxy runs; what has changed since is not proven to be accepted by it. */
   readonly #proven = new Map<string, WantedService>();
   readonly #unproven = new Set<string>();
+  /** Those that have not got their port. */
+  readonly #portless = new Set<string>();
 
-  constructor(resolver: Pick<Resolver, "need" | "addressOf">) {
-    this.#resolver = resolver;
+  constructor(options: WishesOptions) {
+    this.#options = options;
   }
 
   get wanted(): Wanted {
@@ -30,23 +38,39 @@ export class Wishes {
     return Array.from(this.#refused, ([service, reason]) => ({ service, reason }));
   }
 
+  /** Refused ones of which no good form is known: what runs of them, from before this sidecar, stays. */
+  get frozen(): ReadonlySet<string> {
+    return new Set([...this.#refused.keys()].filter((name) => !this.#wanted.has(name)));
+  }
+
+  /** Services that wait for a port which may be had later. */
+  get portless(): ReadonlySet<string> {
+    return this.#portless;
+  }
+
   /** Takes a service in, or out (`undefined`). One that cannot be rendered keeps its last good form. */
   set(name: string, service: Service | undefined): void {
+    const { resolver, isEjected } = this.#options;
     this.#refused.delete(name);
+    this.#portless.delete(name);
     this.#unproven.add(name);
     if (!service) {
-      this.#resolver.need(name, []);
+      resolver.need(name, []);
       this.#wanted.delete(name);
       return;
     }
-    this.#resolver.need(name, service.instances.map((instance) => instance.host));
-    const rendered = render(name, service, (host) => this.#resolver.addressOf(host));
+    resolver.need(name, service.instances.map((instance) => instance.host));
+    const rendered = attempt(() => render(name, service, { addressOf: (host) => resolver.addressOf(host), isEjected }));
     if (rendered.kind === "refused") {
       this.#refused.set(name, rendered.reason);
       return;
     }
-    this.#wanted.set(name, rendered.service);
-    if (rendered.unresolved.length > 0) this.#refused.set(name, rendered.unresolved.join("; "));
+    const { localPort, ...elsewhere } = rendered.service;
+    const problem = localPort === undefined ? undefined : this.#options.portProblem(name, localPort);
+    if (problem !== undefined) this.#portless.add(name);
+    this.#wanted.set(name, problem === undefined ? rendered.service : elsewhere);
+    const problems = [...rendered.unresolved, ...(problem === undefined ? [] : [problem])];
+    if (problems.length > 0) this.#refused.set(name, problems.join("; "));
   }
 
   /** HAProxy runs all of it. */
@@ -58,6 +82,22 @@ export class Wishes {
     this.#unproven.clear();
   }
 
+  /** What is wanted, but of the unproven services only these few as they are, the others in the form that HAProxy last ran. */
+  only(few: readonly string[]): Wanted {
+    const wanted = new Map(this.#wanted);
+    for (const name of this.#unproven) {
+      if (few.includes(name)) continue;
+      const service = this.#proven.get(name);
+      service ? wanted.set(name, service) : wanted.delete(name);
+    }
+    return wanted;
+  }
+
+  /** Those that HAProxy has not yet been seen to run as they are wanted. */
+  get unproven(): readonly string[] {
+    return [...this.#unproven];
+  }
+
   /** HAProxy does not take these services as they are: back to the forms that it last ran. */
   revert(names: readonly string[], reason: string): void {
     for (const name of names) {
@@ -65,5 +105,14 @@ export class Wishes {
       service ? this.#wanted.set(name, service) : this.#wanted.delete(name);
       this.#refused.set(name, reason);
     }
+  }
+}
+
+/** What nobody has thought of costs one service, too, and not the host. */
+function attempt(rendering: () => Rendered): Rendered {
+  try {
+    return rendering();
+  } catch (error) {
+    return { kind: "refused", reason: `Cannot render it: ${(error as Error).message}` };
   }
 }

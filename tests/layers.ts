@@ -15,16 +15,35 @@ export const PURE: readonly string[] = [
   "sidecar/routing/",
   "sidecar/config/",
   "sidecar/haproxy/command_text.ts",
+  "sidecar/access/ended.ts",
+  "sidecar/access/target.ts",
+  "sidecar/admin/reload_kind.ts",
+  "sidecar/admin/stat_rows.ts",
+  "sidecar/admin/stats.ts",
+  "sidecar/admin/sum.ts",
+  "sidecar/registrar/check.ts",
+  "sidecar/registrar/form.ts",
+  "sidecar/registrar/roll.ts",
+  "sidecar/registrar/service_file.ts",
   "sdk-ts/address.ts",
   "sdk-ts/fold.ts",
   "sdk-ts/keep.ts",
+  "sdk-ts/ejection.ts",
+  "sdk-ts/hash32.ts",
 ];
 
 const PURE_SIDECAR = PURE.filter((file) => file.startsWith("sidecar/"));
 const PURE_SDK = PURE.filter((file) => file.startsWith("sdk-ts/"));
 
-// Messages, names and addresses as functions; `node:net` tells IP literals.
-const PURE_IMPORTS = ["proto/gen/", "proto/names.ts", "proto/settings.ts", "npm:@bufbuild/protobuf", "node:net"];
+// Messages, names and addresses as functions; `node:net` tells IP literals, `node:zlib` makes checksums.
+const PURE_IMPORTS = [
+  "proto/gen/",
+  "proto/names.ts",
+  "proto/settings.ts",
+  "npm:@bufbuild/protobuf",
+  "node:net",
+  "node:zlib",
+];
 
 /** The first that a file fits into counts. */
 const ROOMS: readonly Room[] = [

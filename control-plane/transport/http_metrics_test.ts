@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { SILENT } from "../../proto/log.ts";
+import { Exposition } from "../../proto/testing/exposition.ts";
 import { openTelemetry } from "../telemetry.ts";
-import { Exposition } from "../testing/exposition.ts";
 import { metricsRoutes } from "./http_metrics.ts";
 
 Deno.test("GET /metrics answers all that is measured, in the text format that it says", async () => {

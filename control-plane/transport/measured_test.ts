@@ -7,9 +7,9 @@ import { createClient, serviceDefinition } from "../../proto/grpc.ts";
 import { DiscoveryService } from "../../proto/gen/portolan/v1/discovery_pb.ts";
 import { RegistryService } from "../../proto/gen/portolan/v1/registry_pb.ts";
 import { SILENT } from "../../proto/log.ts";
+import { Exposition } from "../../proto/testing/exposition.ts";
 import type { Telemetry } from "../app/telemetry.ts";
 import { openTelemetry } from "../telemetry.ts";
-import { Exposition } from "../testing/exposition.ts";
 import { VERB } from "./http_common.ts";
 import { measuredGrpc, measuredHttp } from "./measured.ts";
 

@@ -32,9 +32,20 @@ export const NO_INSTANCES_ANSWER: Answer = {
   error: "no_instances",
   title: "Service Unavailable",
   code: "UNAVAILABLE",
-  detail: "No instance can be used: there is none, or all are disabled",
+  detail: "No instance can be used: there is none, or all are disabled or draining",
   notProcessed: true,
 };
+
+export const NO_ROOM_ANSWER: Answer = {
+  status: 503,
+  error: "connect",
+  title: "Service Unavailable",
+  code: "UNAVAILABLE",
+  detail: "All instances have as many requests as they may have, and as many waiting",
+  notProcessed: true,
+};
+
+export const TCP_ONLY_ANSWER: Answer = badRequest("This service takes no requests: it is served at a port of its own");
 
 /**
  * What HAProxy finds wrong on the way, by its own status. (A request that it cannot parse never comes so far: HAProxy
@@ -68,7 +79,7 @@ export const PROXY_ANSWERS: readonly Answer[] = [
     error: "connect",
     title: "Service Unavailable",
     code: "UNAVAILABLE",
-    detail: "No instance could be connected to",
+    detail: "No instance could be connected to, or had room in time",
     notProcessed: true,
   },
   {

@@ -1,19 +1,34 @@
 /** A plan as HAProxy reads it: haproxy.cfg and the map file. Pure; whatever is no checked word throws. */
 import { type EgressSettings, egressText } from "./print_egress.ts";
-import type { Backend, HaproxyPlan, Server } from "../routing/plan.ts";
+import type { Backend, Form, HaproxyPlan, Server } from "../routing/plan.ts";
+import { USUAL_FORM } from "../routing/plan.ts";
+import { NO_ROOM_ANSWER } from "./answers.ts";
+import { answerText, IDLE_SERVER_MS } from "./print_base.ts";
 import { joined, line, phrase, type Text, Word } from "./text.ts";
 
 export interface Files {
   readonly config: Text;
   readonly routes: Text;
+  /** Of the map that they say: `epoch.revision`, or `none`. */
+  readonly position: string;
 }
 
-/** Prints `plan`; `generation` counts the workers that are started from it. Servers that are leaving are left out. */
-export function print(plan: HaproxyPlan, settings: EgressSettings, generation: number): Files {
+export interface Printed {
+  /** Counts the workers that are started from it. */
+  readonly generation: number;
+  /** Default `none`. */
+  readonly position?: string;
+}
+
+/** Prints `plan`. Servers that are leaving are left out. */
+export function print(plan: HaproxyPlan, settings: EgressSettings, { generation, position = "none" }: Printed): Files {
   return {
+    position,
     config: joined([
-      egressText(settings, generation, plan.stickyHeaders),
+      headText(plan, settings, generation),
+      egressText(settings, generation, plan),
       ...Array.from(plan.backends.values(), (backend) => remembered(printedBackends, backend, backendText)),
+      remembered(printedSpares, plan.spares, sparesText),
     ]),
     routes: remembered(printedRoutes, plan.routes, routesText),
   };
@@ -26,6 +41,7 @@ export function rowText(key: string, value: string): Text {
 
 // A change touches a few objects of many; the others are the same as before.
 const printedBackends = new WeakMap<Backend, Text>();
+const printedSpares = new WeakMap<HaproxyPlan["spares"], Text>();
 const printedRoutes = new WeakMap<HaproxyPlan["routes"], Text>();
 
 function remembered<K extends WeakKey>(known: WeakMap<K, Text>, key: K, print: (key: K) => Text): Text {
@@ -34,22 +50,82 @@ function remembered<K extends WeakKey>(known: WeakMap<K, Text>, key: K, print: (
   return text;
 }
 
+/** What the rest does not say; `parse.ts` reads it. */
+function headText({ nextSlot, stickyHeaders }: HaproxyPlan, { realm }: EgressSettings, generation: number): Text {
+  return joined([
+    line`# Written by the sidecar from the cluster map. It is replaced at the next change.`,
+    line`# realm ${Word.name(realm)}`,
+    line`# generation ${generation}`,
+    line`# next slot ${nextSlot}`,
+    ...stickyHeaders.map((header) => line`# sticky header ${Word.header(header)}`),
+  ]);
+}
+
+function sparesText(spares: readonly string[]): Text {
+  return joined(spares.map((slot) => joined([line`# spare`, line`backend ${Word.slot(slot)} from service`, line``])));
+}
+
 function routesText(routes: HaproxyPlan["routes"]): Text {
   return joined(Array.from(routes, ([key, value]) => rowText(key, value)));
 }
 
 function backendText(backend: Backend): Text {
-  const { slot, service, pool, servers } = backend;
+  const { slot, service, pool, form, servers } = backend;
   const holds = pool === "all" ? phrase`all instances` : phrase`version ${pool}`;
   return joined([
-    line`# ${Word.name(service)}: ${holds}`,
-    line`backend ${Word.slot(slot)} from service`,
-    ...Array.from(servers.values()).filter(({ state }) => state !== "leaving").map(serverText),
+    line`# ${Word.name(service)}: ${holds}${formText(form)}`,
+    line`backend ${Word.slot(slot)} from ${form.speaks === "tcp" ? phrase`bytes` : phrase`service`}`,
+    ...balanceText(form),
+    ...(form.answerMs > 0 ? [line`  timeout server ${form.answerMs}ms`] : []),
+    ...queueText(form),
+    ...Array.from(servers.values()).filter(({ state }) => state !== "leaving").map((one) => serverLine(one, form)),
     line``,
   ]);
 }
 
-function serverText({ name, host, port, weight, state }: Server): Text {
+/** What is not usual, for people and for the next sidecar. */
+function formText(form: Form): Text {
+  const { answerMs, maxConnections, maxQueue } = form;
+  const parts = [
+    ...(form.speaks === USUAL_FORM.speaks ? [] : [SPEAKS[form.speaks]]),
+    ...(form.balancer === USUAL_FORM.balancer ? [] : [BALANCERS[form.balancer]]),
+    ...(answerMs > 0 ? [phrase`${answerMs} ms`] : []),
+    ...(maxConnections > 0 ? [phrase`${maxConnections} at once`] : []),
+    ...(maxQueue > 0 ? [phrase`${maxQueue} waiting`] : []),
+  ];
+  return joined(parts.map((part) => phrase`, ${part}`));
+}
+
+const SPEAKS = { http1: phrase`http1`, h2c: phrase`h2c`, tcp: phrase`tcp` };
+const BALANCERS = { p2c: phrase`p2c`, round_robin: phrase`round_robin`, ring_hash: phrase`ring_hash` };
+
+/** The less busy one of two at random is what the defaults say; bytes have no key to hash. */
+function balanceText({ speaks, balancer }: Form): readonly Text[] {
+  if (balancer === "round_robin") return [line`  balance roundrobin`];
+  return balancer === "ring_hash" && speaks !== "tcp" ? [line`  balance hash var(txn.key)`] : [];
+}
+
+/** A server's own limit would only send what is too much to the queue of all. */
+function queueText({ speaks, maxQueue }: Form): readonly Text[] {
+  if (maxQueue === 0) return [];
+  const full = phrase`if { avg_queue ge ${maxQueue} }`;
+  return speaks === "tcp"
+    ? [line`  tcp-request content reject ${full}`]
+    : [line`  ${answerText(NO_ROOM_ANSWER)} ${full}`];
+}
+
+function serverLine({ name, host, port, weight, state }: Server, form: Form): Text {
   const off = state === "ready" ? phrase`` : phrase` disabled`;
-  return line`  server ${Word.name(name)} ${Word.socketAddress(host, port)} weight ${weight}${off}`;
+  return line`  server ${Word.name(name)} ${Word.socketAddress(host, port)} weight ${weight}${
+    serverOptions(form)
+  }${off}`;
+}
+
+/** What is said of each server, in the file and on the socket, as a dynamic server inherits nothing. */
+export function serverOptions({ speaks, maxConnections }: Form): Text {
+  return joined([
+    ...(speaks === "http1" ? [phrase` pool-purge-delay ${IDLE_SERVER_MS}ms`] : []),
+    ...(speaks === "h2c" ? [phrase` proto h2`] : []),
+    ...(maxConnections > 0 ? [phrase` maxconn ${maxConnections}`] : []),
+  ]);
 }

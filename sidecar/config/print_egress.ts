@@ -1,58 +1,17 @@
 /**
- * The part of haproxy.cfg that is the same for every map: how a request to the egress port finds its backend.
- * A route is found by one lookup of its name and bucket in the map file; see `assign.ts` for the rows.
+ * The frontends of haproxy.cfg: how a request to the egress port, or to a port of one service, finds its backend. A
+ * route is found by one lookup of its name and bucket in the map file; `routing/rows.ts` says what stands there.
  */
 import { NAME } from "../../proto/names.ts";
 import { type Address } from "../../proto/settings.ts";
-import {
-  type Answer,
-  badRequest,
-  errorFileName,
-  NO_INSTANCES_ANSWER,
-  NO_SERVICE_ANSWER,
-  PROBLEM_TYPE,
-  problemBody,
-  PROXY_ANSWERS,
-} from "./answers.ts";
+import type { HaproxyPlan, Listener } from "../routing/plan.ts";
+import { connectionFormat, requestFormat } from "./access_format.ts";
+import { badRequest } from "./answers.ts";
+import { ROUTES_FILE } from "./names.ts";
+import { answerText, baseText, FIXED_BACKENDS, RELAY, type Timeouts } from "./print_base.ts";
 import { joined, line, phrase, type Text, Word } from "./text.ts";
 
-/** Names of files and sockets, all in the data folder, which is HAProxy's working directory. */
-export const CONFIG_FILE = "haproxy.cfg";
-export const ROUTES_FILE = "routes.map";
-export const RELAY_SOCKET = "relay.sock";
-export const MASTER_SOCKET = "master.sock";
-
 const ROUTES = Word.fileName(ROUTES_FILE);
-const RELAY = Word.fileName(RELAY_SOCKET);
-
-/** Each generation of workers has a socket of its own: a command cannot reach a worker that it is not meant for. */
-export function workerSocket(generation: number): string {
-  return `worker-${generation}.sock`;
-}
-
-/** In ms, except `stopAfterMs` all of inactivity. */
-export interface Timeouts {
-  readonly connectMs: number;
-  /** A caller's request line and headers. */
-  readonly requestMs: number;
-  readonly keepAliveMs: number;
-  /** An instance's answer, and silence on either side after it: the longest that a call policy can ask for. */
-  readonly answerMs: number;
-  /** Silence on an upgraded connection. */
-  readonly tunnelMs: number;
-  /** How long a worker that was replaced may go on with requests that it has. */
-  readonly stopAfterMs: number;
-}
-
-export const TIMEOUTS: Timeouts = {
-  connectMs: 1_000,
-  requestMs: 10_000,
-  // Longer than callers keep their idle connections: who closes is then the caller, who cannot be surprised by it.
-  keepAliveMs: 120_000,
-  answerMs: 600_000,
-  tunnelMs: 3_600_000,
-  stopAfterMs: 610_000,
-};
 
 export interface EgressSettings {
   readonly realm: string;
@@ -62,77 +21,32 @@ export interface EgressSettings {
 }
 
 /** Everything ahead of the service backends. */
-export function egressText(settings: EgressSettings, generation: number, stickyHeaders: readonly string[]): Text {
+export function egressText(settings: EgressSettings, generation: number, plan: HaproxyPlan): Text {
   return joined([
-    globalText(settings.timeouts, generation),
-    errorsText(),
-    defaultsText(settings.timeouts),
-    frontendText(settings, stickyHeaders),
+    baseText(settings.timeouts, generation),
+    rulesText(settings, plan.stickyHeaders),
+    line`frontend egress from egress`,
+    line`  bind ${Word.socketAddress(settings.egress.host, settings.egress.port)}`,
+    line`  bind unix@${RELAY} mode 600 accept-proxy`,
+    CHOICE,
+    ...Array.from(plan.listeners, ([port, listener]) => listenerText(settings.egress.host, port, listener)),
     FIXED_BACKENDS,
   ]);
 }
 
-function globalText({ stopAfterMs }: Timeouts, generation: number): Text {
+/** What every request goes through, as defaults of the frontends. */
+function rulesText({ realm }: EgressSettings, stickyHeaders: readonly string[]): Text {
   return joined([
-    line`# Written by the sidecar from the cluster map. It is replaced at the next change.`,
-    line`global`,
-    line`  stats socket unix@${Word.fileName(workerSocket(generation))} mode 600 level admin`,
-    line`  stats timeout 1m`,
-    line`  hard-stop-after ${stopAfterMs}ms`,
-    line`  mworker-max-reloads 8`,
-    // Listeners are handed over at a reload. A second proxy on the same port is a mistake, not a share of the traffic.
-    line`  noreuseport`,
-    line``,
-  ]);
-}
-
-function errorsText(): Text {
-  return joined([
-    line`http-errors own`,
-    ...PROXY_ANSWERS.map((answer) => line`  errorfile ${answer.status} ${Word.fileName(errorFileName(answer))}`),
-    line``,
-  ]);
-}
-
-function defaultsText(timeouts: Timeouts): Text {
-  return joined([
-    line`defaults base`,
-    line`  mode http`,
-    line`  errorfiles own`,
-    line`  timeout connect ${timeouts.connectMs}ms`,
-    line`  timeout queue ${timeouts.connectMs}ms`,
-    line`  timeout http-request ${timeouts.requestMs}ms`,
-    line`  timeout http-keep-alive ${timeouts.keepAliveMs}ms`,
-    line`  timeout client ${timeouts.answerMs}ms`,
-    line`  timeout server ${timeouts.answerMs}ms`,
-    line`  timeout tunnel ${timeouts.tunnelMs}ms`,
-    line`  # Connection failures only: what may have been read is never sent twice.`,
-    line`  retry-on conn-failure`,
-    line`  retries 2`,
-    line`  option redispatch 1`,
-    line`  # A worker that was replaced answers one more request on each kept connection, instead of cutting it.`,
-    line`  option idle-close-on-response`,
-    line`  # A connection opened ahead of its first request is closed without an answer to nothing.`,
-    line`  option http-ignore-probes`,
-    line``,
-    line`defaults service from base`,
-    line`  # By weight, to the request. The less busy of two at random would need a ring of 115 KB for each server.`,
-    line`  balance roundrobin`,
-    line`  # No idle connection to an instance: one that the instance closes just then would cost a request its answer.`,
-    line`  option http-server-close`,
-    line`  # Only the sidecar says this.`,
-    line`  http-response del-header Portolan-Error`,
-    line``,
-  ]);
-}
-
-function frontendText({ realm, egress }: EgressSettings, stickyHeaders: readonly string[]): Text {
-  return joined([
-    line`frontend egress from base`,
-    line`  bind ${Word.socketAddress(egress.host, egress.port)}`,
-    line`  bind unix@${RELAY} mode 600 accept-proxy`,
+    line`defaults egress from base`,
+    line`  log ring@access format raw local0`,
+    requestFormat(),
+    line`  # At a port of its own a service needs no name.`,
+    line`  http-request set-header Portolan-Service %[fe_name,field(2,.)] if { fe_name -m beg local. }`,
     line`  # A worker that was replaced knows an old map and cannot be told a new one: it passes everything on unread.`,
+    line`  http-request set-log-level silent if { stopping }`,
     line`  http-request allow if { stopping }`,
+    line`  http-request set-var(txn.call) req.fhdr(portolan-call)`,
+    line`  http-request set-var(txn.attempt) req.fhdr(portolan-attempt)`,
     routeText(),
     refuse(
       `Cannot serve the realm that is asked for: this sidecar serves "${realm}"`,
@@ -141,14 +55,37 @@ function frontendText({ realm, egress }: EgressSettings, stickyHeaders: readonly
     refuse("Cannot choose a realm: expected one Portolan-Realm header", phrase`{ req.fhdr_cnt(portolan-realm) gt 1 }`),
     refuse("Cannot choose a flow: expected one Portolan-Flow header", phrase`{ req.fhdr_cnt(portolan-flow) gt 1 }`),
     line`  http-request set-header Portolan-Flow %[uuid()] unless { req.fhdr(portolan-flow) -m len gt 0 }`,
+    line`  http-request set-var(txn.flow) req.fhdr(portolan-flow)`,
     line`  # Which of a split's versions: the bucket, from 10000 to 19999, of the flow or of a sticky header's value.`,
-    line`  http-request set-var(txn.key) req.fhdr(portolan-flow)`,
+    line`  http-request set-var(txn.key) var(txn.flow)`,
     ...stickyText(stickyHeaders),
     line`  http-request set-var(txn.bucket) var(txn.route),concat(:,txn.key),xxh32,mul(10000),div(4294967296),add(10000)`,
     line`  http-request set-var(txn.backend) var(txn.route),concat(/,txn.bucket),map_beg(${ROUTES})`,
-    line`  use_backend relay if { stopping }`,
-    line`  use_backend %[var(txn.backend)] if { var(txn.backend) -m found }`,
     line`  default_backend no_service`,
+    line``,
+  ]);
+}
+
+const CHOICE = joined([
+  line`  use_backend relay if { stopping }`,
+  line`  use_backend %[var(txn.backend)] if { var(txn.backend) -m found }`,
+  line``,
+]);
+
+/** A port of one service. */
+function listenerText(host: string, port: number, { service, speaks }: Listener): Text {
+  const name = Word.name(service);
+  const bind = line`  bind ${Word.socketAddress(host, port)}`;
+  if (speaks === "http") return joined([line`frontend local.${name} from egress`, bind, CHOICE]);
+  return joined([
+    line`frontend local.${name} from bytes`,
+    bind,
+    connectionFormat(),
+    line`  # Each connection is a flow of its own.`,
+    line`  tcp-request content set-var(txn.bucket) rand(10000),add(10000)`,
+    line`  tcp-request content set-var(txn.backend) str(${name}),concat(/p,txn.bucket),map_beg(${ROUTES})`,
+    line`  tcp-request content reject unless { var(txn.backend) -m beg b }`,
+    line`  use_backend %[var(txn.backend)]`,
     line``,
   ]);
 }
@@ -199,28 +136,3 @@ function stickyText(headers: readonly string[]): readonly Text[] {
 function refuse(detail: string, ...conditions: readonly Text[]): Text {
   return line`  ${answerText(badRequest(detail))} if ${joined(conditions, " ")}`;
 }
-
-function answerText(answer: Answer): Text {
-  const { status, error, notProcessed } = answer;
-  const mark = notProcessed ? [phrase`hdr Portolan-Not-Processed 1`] : [];
-  return joined([
-    phrase`http-request return status ${status} content-type ${Word.quoted(PROBLEM_TYPE)}`,
-    phrase`hdr Portolan-Error ${Word.quoted(error)} hdr Cache-Control no-store`,
-    ...mark,
-    phrase`string ${Word.quoted(problemBody(answer))}`,
-  ], " ");
-}
-
-const FIXED_BACKENDS = joined([
-  line`# The worker that replaced this one.`,
-  line`backend relay from base`,
-  line`  http-reuse never`,
-  line`  server successor unix@${RELAY} send-proxy-v2`,
-  line``,
-  line`backend no_service from base`,
-  line`  ${answerText(NO_SERVICE_ANSWER)}`,
-  line``,
-  line`backend no_instances from base`,
-  line`  ${answerText(NO_INSTANCES_ANSWER)}`,
-  line``,
-]);

@@ -1,8 +1,13 @@
 import assert from "node:assert/strict";
-import { Instance_Status } from "../../proto/gen/portolan/v1/cluster_map_pb.ts";
+import {
+  Instance_Status,
+  ServiceSpec_Balancer as Balancer,
+  ServiceSpec_Protocol as Protocol,
+} from "../../proto/gen/portolan/v1/cluster_map_pb.ts";
 import { errorFile, errorFileName, PROXY_ANSWERS } from "./answers.ts";
 import { assign } from "../routing/assign.ts";
-import { CONFIG_FILE, ROUTES_FILE, TIMEOUTS } from "./print_egress.ts";
+import { CONFIG_FILE, ROUTES_FILE } from "./names.ts";
+import { TIMEOUTS } from "./print_base.ts";
 import { EMPTY_PLAN, type HaproxyPlan } from "../routing/plan.ts";
 import { print } from "./print.ts";
 import { instance, service, wantedOf } from "../testing/maps.ts";
@@ -38,11 +43,34 @@ const GOLDEN: Record<string, () => HaproxyPlan> = {
       ),
       EMPTY_PLAN,
     ),
+  "forms": () =>
+    assign(
+      wantedOf(
+        service("db", { instances: [instance("d1")], spec: { protocol: Protocol.TCP, localPort: 5432 } }),
+        service("greeter", { instances: [instance("g1")], spec: { protocol: Protocol.H2C, localPort: 8081 } }),
+        service("cache", {
+          instances: [instance("c1", { weight: 50 }), instance("c2")],
+          aliases: { live: 1 },
+          spec: {
+            balancer: Balancer.RING_HASH,
+            policy: { timeoutMs: 2_000 },
+            limits: { maxConnections: 10, maxQueue: 20 },
+          },
+        }),
+        service("turn", {
+          instances: [instance("t1")],
+          aliases: { live: 1 },
+          spec: { balancer: Balancer.ROUND_ROBIN },
+        }),
+      ),
+      EMPTY_PLAN,
+      { spares: 2 },
+    ),
 };
 
 for (const [name, plan] of Object.entries(GOLDEN)) {
   Deno.test(`print() writes testdata/${name}.cfg, which HAProxy accepts`, async () => {
-    const { config, routes } = print(plan(), SETTINGS, 1);
+    const { config, routes } = print(plan(), SETTINGS, { generation: 1 });
     for (const [end, { text }] of [["cfg", config], ["map", routes]] as const) {
       const golden = new URL(`testdata/${name}.${end}`, import.meta.url);
       if (Deno.env.get("UPDATE_GOLDEN")) await Deno.writeTextFile(golden, text);

@@ -4,7 +4,7 @@
  */
 import { isIP } from "node:net";
 import { nameProblem, qualifierProblem, stickyHeaderProblem } from "../../proto/names.ts";
-import { NO_INSTANCES } from "../routing/plan.ts";
+import { NO_INSTANCES, TCP_ONLY } from "../routing/plan.ts";
 
 /** A checked value. */
 export class Word {
@@ -35,14 +35,14 @@ export class Word {
   /** Key of a row of the map file: a route, and the first digits of buckets or `s`. */
   static rowKey(text: string): Word {
     const [route = "", end = "", ...more] = text.split("/");
-    const good = /^(?:1[0-9]{0,4}|s)$/.test(end) && more.length === 0;
+    const good = /^(?:p?1[0-9]{0,4}|s)$/.test(end) && more.length === 0;
     return Word.#checked("row", `${Word.route(route).text}/${end}`, good ? undefined : "expected a route and digits");
   }
 
   /** What a row of the map file leads to. */
   static rowValue(key: string, text: string): Word {
     if (key.endsWith("/s")) return Word.header(text);
-    return text === NO_INSTANCES ? new Word(text) : Word.slot(text);
+    return text === NO_INSTANCES || text === TCP_ONLY ? new Word(text) : Word.slot(text);
   }
 
   /** An IP literal. */

@@ -9,6 +9,8 @@ const PATIENCE_MS = 5_000;
 
 const PROMPT = "\n> ";
 
+export type MasterCommand = "show proc" | "reload" | `@!${number} show ${"info" | "sess"}`;
+
 /** One connection, in HAProxy's interactive mode, in which every answer ends with a prompt. */
 export class CommandSocket implements Disposable {
   readonly #connection: Deno.Conn;
@@ -18,9 +20,9 @@ export class CommandSocket implements Disposable {
   #received = "";
   #closed = false;
 
-  private constructor(connection: Deno.Conn) {
+  private constructor(connection: Deno.Conn, withinMs = PATIENCE_MS) {
     this.#connection = connection;
-    this.#late = setTimeout(() => this[Symbol.dispose](), PATIENCE_MS);
+    this.#late = setTimeout(() => this[Symbol.dispose](), withinMs);
   }
 
   /** Connects; throws while nobody listens at `path`. */
@@ -35,9 +37,9 @@ export class CommandSocket implements Disposable {
     }
   }
 
-  /** Sends one command to a socket that has other prompts, and reads until it closes. */
-  static async once(path: string, command: "show proc"): Promise<string> {
-    using socket = new CommandSocket(await Deno.connect({ transport: "unix", path }));
+  /** Sends one command to a master, whose prompts are others, and reads until it closes. */
+  static async once(path: string, command: MasterCommand, withinMs = PATIENCE_MS): Promise<string> {
+    using socket = new CommandSocket(await Deno.connect({ transport: "unix", path }), withinMs);
     await socket.#write(`${command}\nquit\n`);
     while (await socket.#receive());
     return socket.#received;

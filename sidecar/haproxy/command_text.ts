@@ -1,5 +1,6 @@
 /** Commands as a worker's socket takes them. */
 import type { ServerCommand } from "../routing/command.ts";
+import { serverOptions } from "../config/print.ts";
 import { phrase, type Text, Word } from "../config/text.ts";
 
 /** The command as one line of text, without its end. */
@@ -8,7 +9,9 @@ export function commandText(command: ServerCommand): Text {
   switch (command.kind) {
     case "add-server": {
       const { host, port, weight } = command.server;
-      return phrase`add server ${server} ${Word.socketAddress(host, port)} weight ${weight}`;
+      return phrase`add server ${server} ${Word.socketAddress(host, port)} weight ${weight}${
+        serverOptions(command.form)
+      }`;
     }
     case "set-address":
       return phrase`set server ${server} addr ${Word.ip(command.host)} port ${command.port}`;

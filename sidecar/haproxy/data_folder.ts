@@ -1,8 +1,10 @@
 /** The sidecar's data folder: HAProxy's files, whole or not at all, and the sockets beside them. */
 import { join, resolve } from "node:path";
 import { errorFile, errorFileName, PROXY_ANSWERS } from "../config/answers.ts";
-import { CONFIG_FILE, MASTER_SOCKET, ROUTES_FILE, workerSocket } from "../config/print_egress.ts";
+import { CONFIG_FILE, MASTER_SOCKET, ROUTES_FILE, workerSocket } from "../config/names.ts";
 import type { Files } from "../config/print.ts";
+import { later, seal, unseal } from "../config/seal.ts";
+import { failPoint } from "./fail_point.ts";
 
 /** HAProxy refuses the candidate: nothing has been replaced. */
 export class Refused extends Error {
@@ -12,11 +14,24 @@ export class Refused extends Error {
 /** Unix domain sockets take paths of up to 107 bytes on Linux, 103 elsewhere. */
 const MAX_SOCKET_PATH = 103;
 
+/** What the files say that HAProxy starts from, as they are in place. */
+export interface Installed {
+  readonly config: string;
+  readonly routes: string;
+  /** Of the map that they say: `epoch.revision`, or `none`. */
+  readonly position: string;
+}
+
+const STARTING = "starting";
+
+/** A map file that belongs to a configuration which is not in place yet. */
+const NEXT_ROUTES = `${ROUTES_FILE}.next`;
+
 export class DataFolder implements Disposable {
   /** Absolute. */
   readonly path: string;
   readonly #lock: Deno.FsFile;
-  #installed: Files | undefined;
+  #installed: Installed | undefined;
 
   private constructor(path: string, lock: Deno.FsFile) {
     this.path = path;
@@ -39,8 +54,15 @@ export class DataFolder implements Disposable {
       throw new Error(`Cannot use data folder "${path}": another sidecar is using it`);
     }
     const data = new DataFolder(path, lock);
-    for (const answer of PROXY_ANSWERS) data.#replace(errorFileName(answer), errorFile(answer));
-    return data;
+    try {
+      data.#mend();
+      for (const answer of PROXY_ANSWERS) data.#keep(errorFileName(answer), errorFile(answer));
+      data.#installed = data.readInstalled();
+      return data;
+    } catch (error) {
+      lock.close();
+      throw error;
+    }
   }
 
   get masterSocket(): string {
@@ -54,36 +76,72 @@ export class DataFolder implements Disposable {
   /** Asks HAProxy whether it would run with `config`. Throws `Refused` with what it says. */
   async check(config: Files["config"]): Promise<void> {
     const candidate = "candidate.cfg";
-    this.#replace(candidate, config.text);
-    // The map file is part of the question only by being there.
-    if (!this.#installed) this.#replace(ROUTES_FILE, "");
-    const args = ["-c", "-f", candidate];
-    const { success, signal, stderr } = await new Deno.Command("haproxy", { args, cwd: this.path, stdin: "null" })
-      .output();
-    if (signal) throw new Error(`Cannot check the configuration: haproxy -c ended by ${signal}`);
-    if (!success) throw new Refused(`haproxy -c refuses the configuration: ${new TextDecoder().decode(stderr).trim()}`);
-    await Deno.remove(join(this.path, candidate));
+    Deno.writeTextFileSync(join(this.path, candidate), config.text, { mode: 0o600 });
+    // The map file is part of the question only by being there: one that is in place is left as it is.
+    const missing = !this.#is(ROUTES_FILE);
+    if (missing) Deno.writeTextFileSync(join(this.path, ROUTES_FILE), "", { createNew: true, mode: 0o600 });
+    try {
+      await this.#check(candidate);
+    } finally {
+      if (missing) this.#remove(ROUTES_FILE);
+    }
+    this.#remove(candidate);
   }
 
-  /** What is in place; nothing before the first `install`. */
-  get installed(): Files | undefined {
+  /** Asks HAProxy whether it would run with what is in place. Throws `Refused` with what it says. */
+  checkInstalled(): Promise<void> {
+    return this.#check(CONFIG_FILE);
+  }
+
+  /** Reads what is in place; `undefined` if that is not both files, each whole. */
+  readInstalled(): Installed | undefined {
+    const [config, routes] = [CONFIG_FILE, ROUTES_FILE].map((name) => unseal(this.#read(name) ?? ""));
+    if (!config || !routes) return undefined;
+    // A file that a change left as it was is of an older map.
+    return { config: config.body, routes: routes.body, position: later(config.position, routes.position) };
+  }
+
+  /** What is in place, and was at the start; `undefined` while that is not known for sure. */
+  get installed(): Installed | undefined {
     return this.#installed;
   }
 
-  /** Puts the files in place, those that differ. Backends first: rows never lead to one that is not in the file. */
-  install({ config, routes }: Files): void {
+  /**
+   * Puts the files in place, those that differ; whoever reads them later finds both as they were, or both new. Answers
+   * with the way back.
+   */
+  install({ config, routes, position }: Files): () => void {
     const before = this.#installed;
-    // Not known until all of it is done.
-    this.#installed = undefined;
-    if (config.text !== before?.config.text) this.#replace(CONFIG_FILE, config.text);
-    if (routes.text !== before?.routes.text) this.#replace(ROUTES_FILE, routes.text);
-    this.#installed = { config, routes };
+    this.#put({ config: config.text, routes: routes.text, position });
+    return () => {
+      if (before) this.#put(before);
+    };
+  }
+
+  /** Remembers, beyond the end of this program, that a HAProxy is being started which does not listen yet. */
+  set isStarting(starting: boolean) {
+    if (starting) Deno.writeTextFileSync(join(this.path, STARTING), "");
+    else this.#remove(STARTING);
+  }
+
+  get isStarting(): boolean {
+    return this.#is(STARTING);
+  }
+
+  /** Generations whose workers have a socket here, dead or alive. */
+  async workerSockets(): Promise<readonly number[]> {
+    const found: number[] = [];
+    for await (const { name } of Deno.readDir(this.path)) {
+      const generation = /^worker-([0-9]+)\.sock$/.exec(name)?.[1];
+      if (generation !== undefined) found.push(Number(generation));
+    }
+    return found;
   }
 
   /** Removes what HAProxy leaves behind when it has ended, or only sockets of workers but the one of `keep`. */
   async removeSockets(keep?: number): Promise<void> {
     const kept = keep === undefined ? undefined : workerSocket(keep);
-    const leftover = keep === undefined ? /\.sock(?:\.[0-9]+\.(?:tmp|bak))?$/ : /^worker-[0-9]+\.sock$/;
+    const leftover = keep === undefined ? OF_HAPROXY : /^worker-[0-9]+\.sock$/;
     for await (const { name } of Deno.readDir(this.path)) {
       if (leftover.test(name) && name !== kept) await Deno.remove(join(this.path, name)).catch(ignoreMissing);
     }
@@ -93,21 +151,107 @@ export class DataFolder implements Disposable {
     this.#lock.close();
   }
 
+  async #check(file: string): Promise<void> {
+    const args = ["-c", "-f", file];
+    const { success, signal, stderr } = await new Deno.Command("haproxy", { args, cwd: this.path, stdin: "null" })
+      .output();
+    if (signal) throw new Error(`Cannot check the configuration: haproxy -c ended by ${signal}`);
+    if (!success) throw new Refused(`haproxy -c refuses the configuration: ${new TextDecoder().decode(stderr).trim()}`);
+  }
+
   /**
-   * On disk before it is in place: after a crash the file is the old one or the new one. Synchronous, as a change is
-   * routed only after it, and each hop to a thread and back costs as much as the write itself.
+   * A row that leads to a backend which is not in the other file would be a call refused, so where both files change
+   * they change as one: that the configuration is in place is what makes the map file beside it valid.
    */
+  #put(next: Installed): void {
+    const before = this.#installed;
+    // Not known until all of it is done.
+    this.#installed = undefined;
+    const { position } = next;
+    const config = next.config === before?.config ? undefined : seal({ body: next.config, position });
+    const routes = next.routes === before?.routes ? undefined : seal({ body: next.routes, position });
+    if (config !== undefined && routes !== undefined) {
+      this.#write(CONFIG_FILE, config);
+      this.#write(ROUTES_FILE, routes);
+      this.#rename(`${ROUTES_FILE}.new`, NEXT_ROUTES);
+      this.#rename(`${CONFIG_FILE}.new`, CONFIG_FILE);
+      this.#rename(NEXT_ROUTES, ROUTES_FILE);
+    } else if (config !== undefined) {
+      this.#replace(CONFIG_FILE, config);
+    } else if (routes !== undefined) {
+      this.#replace(ROUTES_FILE, routes);
+    }
+    this.#installed = next;
+  }
+
+  /** Brings a change that was cut short to its end, or back. */
+  #mend(): void {
+    const valid = this.#is(NEXT_ROUTES) && !this.#is(`${CONFIG_FILE}.new`);
+    if (valid) Deno.renameSync(join(this.path, NEXT_ROUTES), join(this.path, ROUTES_FILE));
+    // The configuration that is not in place last: while it is there, a map file beside it is known not to be valid.
+    for (const name of [NEXT_ROUTES, `${ROUTES_FILE}.new`, `${CONFIG_FILE}.new`]) this.#remove(name);
+  }
+
+  /** On disk before it is in place: after a crash the file is the old one or the new one. */
   #replace(name: string, text: string): void {
-    const path = join(this.path, name);
-    const file = Deno.openSync(`${path}.new`, { create: true, write: true, truncate: true, mode: 0o600 });
+    this.#write(name, text);
+    this.#rename(`${name}.new`, name);
+  }
+
+  /** Leaves a file that says so already. */
+  #keep(name: string, text: string): void {
+    if (this.#read(name) !== text) this.#replace(name, text);
+  }
+
+  /**
+   * Beside its place, and on disk. Synchronous, as a change is routed only after it, and each hop to a thread and back
+   * costs as much as the write itself.
+   */
+  #write(name: string, text: string): void {
+    const file = Deno.openSync(join(this.path, `${name}.new`), {
+      create: true,
+      write: true,
+      truncate: true,
+      mode: 0o600,
+    });
     try {
       const bytes = new TextEncoder().encode(text);
       for (let at = 0; at < bytes.length;) at += file.writeSync(bytes.subarray(at));
+      failPoint(`${name} written`);
       file.syncDataSync();
     } finally {
       file.close();
     }
-    Deno.renameSync(`${path}.new`, path);
+    failPoint(`${name} synced`);
+  }
+
+  #rename(from: string, to: string): void {
+    Deno.renameSync(join(this.path, from), join(this.path, to));
+    failPoint(`${from} renamed to ${to}`);
+  }
+
+  #read(name: string): string | undefined {
+    return unlessMissing(() => Deno.readTextFileSync(join(this.path, name)));
+  }
+
+  #is(name: string): boolean {
+    return unlessMissing(() => Deno.statSync(join(this.path, name))) !== undefined;
+  }
+
+  #remove(name: string): void {
+    unlessMissing(() => Deno.removeSync(join(this.path, name)));
+  }
+}
+
+/** HAProxy's sockets, and what it calls them while it makes them. */
+const OF_HAPROXY = /^(?:master|relay|stopper|worker-[0-9]+)\.sock(?:\.[0-9]+\.(?:tmp|bak))?$/;
+
+function unlessMissing<T>(read: () => T): T | undefined {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
   }
 }
 

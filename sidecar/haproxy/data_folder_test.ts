@@ -1,17 +1,18 @@
 import assert from "node:assert/strict";
 import { assign } from "../routing/assign.ts";
-import { DataFolder, Refused } from "./data_folder.ts";
-import { TIMEOUTS } from "../config/print_egress.ts";
+import { DataFolder, type Installed, Refused } from "./data_folder.ts";
+import { TIMEOUTS } from "../config/print_base.ts";
 import { EMPTY_PLAN } from "../routing/plan.ts";
-import { print } from "../config/print.ts";
+import { type Files, print } from "../config/print.ts";
+import { seal } from "../config/seal.ts";
 import { instance, service, wantedOf } from "../testing/maps.ts";
 
 const SETTINGS = { realm: "local", egress: { host: "127.0.0.1", port: 7410 }, timeouts: TIMEOUTS };
-const FILES = print(EMPTY_PLAN, SETTINGS, 1);
+const FILES = print(EMPTY_PLAN, SETTINGS, { generation: 1 });
 const OTHER = print(
   assign(wantedOf(service("identity", { instances: [instance("i1")] })), EMPTY_PLAN),
   SETTINGS,
-  1,
+  { generation: 1 },
 );
 
 Deno.test("a data folder is one sidecar's at a time, and another's when that one has gone", async () => {
@@ -40,18 +41,69 @@ Deno.test("install() writes what differs, and check() touches nothing that is in
       return (await Promise.all(names.map((name) => Deno.stat(`${path}/${name}`)))).map(({ ino }) => ino);
     };
     const before = await times();
-    data.install(print(EMPTY_PLAN, SETTINGS, 1));
+    data.install(print(EMPTY_PLAN, SETTINGS, { generation: 1 }));
     assert.deepEqual(await times(), before);
     await data.check(OTHER.config);
     const nonsense = { text: "nonsense\n" } as typeof OTHER.config;
     await assert.rejects(data.check(nonsense), (error) => error instanceof Refused && /nonsense/.test(error.message));
     assert.deepEqual(await times(), before);
     data.install(OTHER);
-    assert.equal(await Deno.readTextFile(`${path}/haproxy.cfg`), OTHER.config.text);
-    assert.equal(await Deno.readTextFile(`${path}/routes.map`), OTHER.routes.text);
+    assert.deepEqual(data.readInstalled(), textsOf(OTHER));
     assert.equal(((await Deno.stat(`${path}/haproxy.cfg`)).mode ?? 0) & 0o777, 0o600);
   });
 });
+
+Deno.test("a change of both files that was cut short is brought to its end, or back", async () => {
+  const [config, routes] = [OTHER.config, OTHER.routes].map(({ text }) => seal({ body: text, position: "none" }));
+  const cases = [
+    { "haproxy.cfg.new": "half", left: FILES },
+    { "haproxy.cfg.new": config, "routes.map.new": "half", left: FILES },
+    { "haproxy.cfg.new": config, "routes.map.next": routes, left: FILES },
+    { "haproxy.cfg": config, "routes.map.next": routes, left: OTHER },
+    { "haproxy.cfg": config, "routes.map": routes, left: OTHER },
+  ];
+  for (const { left, ...files } of cases) {
+    await inTempDir(async (path) => {
+      {
+        using data = await DataFolder.open(path);
+        data.install(FILES);
+      }
+      for (const [name, text] of Object.entries(files)) Deno.writeTextFileSync(`${path}/${name}`, text ?? "");
+      using data = await DataFolder.open(path);
+      assert.deepEqual(data.readInstalled(), textsOf(left));
+      assert.deepEqual(data.installed, textsOf(left));
+      assert.deepEqual(filesIn(path), ["errors", "haproxy.cfg", "lock", "routes.map"]);
+    });
+  }
+});
+
+Deno.test("files that are not whole, or not there, are no files", async () => {
+  await inTempDir(async (path) => {
+    using data = await DataFolder.open(path);
+    await data.check(OTHER.config);
+    assert.deepEqual(filesIn(path), ["errors", "lock"]);
+    assert.equal(data.readInstalled(), undefined);
+    data.install(OTHER);
+    const whole = Deno.readTextFileSync(`${path}/haproxy.cfg`);
+    Deno.writeTextFileSync(`${path}/haproxy.cfg`, whole.replace("timeout", "timeouts"));
+    assert.equal(data.readInstalled(), undefined);
+  });
+});
+
+Deno.test("install() answers with the way back, and the later position is what both files say", async () => {
+  await inTempDir(async (path) => {
+    using data = await DataFolder.open(path);
+    data.install({ ...FILES, position: "1.9" });
+    const undo = data.install({ ...FILES, routes: OTHER.routes, position: "1.10" });
+    assert.equal(data.readInstalled()?.position, "1.10");
+    undo();
+    assert.deepEqual(data.readInstalled(), { ...textsOf(FILES), position: "1.9" });
+  });
+});
+
+function filesIn(path: string): readonly string[] {
+  return [...Deno.readDirSync(path)].map(({ name }) => name).sort();
+}
 
 async function inTempDir(use: (path: string) => Promise<void>): Promise<void> {
   const path = await Deno.makeTempDir();
@@ -60,4 +112,8 @@ async function inTempDir(use: (path: string) => Promise<void>): Promise<void> {
   } finally {
     await Deno.remove(path, { recursive: true });
   }
+}
+
+function textsOf({ config, routes, position }: Files): Installed {
+  return { config: config.text, routes: routes.text, position };
 }

@@ -1,13 +1,23 @@
-/** HAProxy as a supervised master and worker: started, told, reloaded, started again when it dies, stopped. */
+/** HAProxy as a supervised master and worker: started or adopted, told, reloaded, started again when it dies, stopped. */
 import type { Log } from "../../proto/log.ts";
-import type { Command } from "../routing/command.ts";
-import type { DataFolder } from "./data_folder.ts";
-import { CONFIG_FILE, MASTER_SOCKET } from "../config/print_egress.ts";
-import { processes } from "./master.ts";
-import type { Files } from "../config/print.ts";
 import { sleep } from "../../proto/sleep.ts";
-import { CommandSocket } from "./command_socket.ts";
-import { command, deleteServers, requestsUnderWay, Unexpected, workerPid } from "./worker.ts";
+import type { Files } from "../config/print.ts";
+import { TIMEOUTS } from "../config/print_base.ts";
+import type { Command } from "../routing/command.ts";
+import { Adopted } from "./adopted.ts";
+import { Child } from "./child.ts";
+import type { DataFolder } from "./data_folder.ts";
+import { endHaproxy } from "./ending.ts";
+import { failPoint } from "./fail_point.ts";
+import { type Loading, ready, reloaded } from "./loading.ts";
+import type { Processes } from "./master.ts";
+import { refuseTaken } from "./new_ports.ts";
+import { observe, type Observed } from "./observe.ts";
+import { OldWorkers, type OldWorkerState } from "./old_workers.ts";
+import type { Running } from "./running.ts";
+import { connectFailures, statistics } from "./statistics.ts";
+import { whoRuns } from "./who_runs.ts";
+import { command, deleteServers, Unexpected, workerPid } from "./worker.ts";
 
 /** Prints what shall run, for workers of a generation. */
 export type Printer = (generation: number) => Files;
@@ -15,35 +25,44 @@ export type Printer = (generation: number) => Files;
 export interface HaproxyOptions {
   readonly data: DataFolder;
   readonly log: Log;
+  /** Whether HAProxy ends with this program; else it goes on, and the next sidecar adopts it. */
+  readonly stopWithSidecar: boolean;
   /** HAProxy died and runs again, from its files. */
   readonly onRestart?: () => void;
   /** How long requests that are under way may take when HAProxy is stopped. */
   readonly graceMs?: number;
+  /** After which time HAProxy ends a worker that was replaced, as its files say. */
+  readonly stopAfterMs?: number;
 }
 
-const READY_WITHIN_MS = 10_000;
 const GRACE_MS = 5_000;
-const TERMINATE_MS = 2_000;
 const MAX_RESTART_DELAY_MS = 2_000;
 
 export class Haproxy implements AsyncDisposable {
   readonly #data: DataFolder;
   readonly #log: Log;
   readonly #options: HaproxyOptions;
+  readonly #oldWorkers: OldWorkers;
   readonly #stop = new AbortController();
-  #child: Deno.ChildProcess | undefined;
+  #running: Running | undefined;
   #supervised: Promise<void> = Promise.resolve();
   /** While HAProxy is being started again, which files it reads must be certain: others wait for this. */
   #up: Promise<void> = Promise.resolve();
   /** Of the files that are in place: what a restarted HAProxy runs. */
   #generation = 0;
+  /** None is used twice: of a reload that took too long a worker may still come. */
+  #lastGeneration = 0;
   #workerPid = 0;
   #loads = 0;
+  /** What has alarmed HAProxy since it was told something last. */
+  #heard: string[] = [];
 
   constructor(options: HaproxyOptions) {
     this.#data = options.data;
     this.#log = options.log;
     this.#options = options;
+    const { stopAfterMs = TIMEOUTS.stopAfterMs } = options;
+    this.#oldWorkers = new OldWorkers({ masterSocket: this.#data.masterSocket, log: this.#log, stopAfterMs });
   }
 
   /** Of the current worker; 0 while there is none. */
@@ -56,14 +75,58 @@ export class Haproxy implements AsyncDisposable {
     return this.#loads;
   }
 
-  /** Checks and installs the files, and starts HAProxy. Throws with what HAProxy says if it does not run then. */
+  /** Whether the one that runs was started by a sidecar before this one. */
+  get adopted(): boolean {
+    return this.#running instanceof Adopted;
+  }
+
+  /** Requests and connections that HAProxy has cut, as they outlived the worker that had them. */
+  get longStreamsCut(): number {
+    return this.#oldWorkers.longStreamsCut;
+  }
+
+  /**
+   * Checks and installs the files, and starts HAProxy, or has the one that runs in the folder go on from them. Throws
+   * with what HAProxy says if it does not run by them then.
+   */
   async start(print: Printer): Promise<void> {
+    if (this.#running) return await this.reload(print);
+    const found = await whoRuns(this.#data, this.#stop.signal);
+    if (found) return await this.#takeOver(found, print);
     const files = print(1);
     await this.#data.check(files.config);
     this.#data.install(files);
-    this.#generation = 1;
-    await this.#spawn();
-    this.#supervised = this.#supervise();
+    await this.#begin(1);
+  }
+
+  /** Starts HAProxy from the files that are in place, which are of `generation`. Throws as `start` does. */
+  async startAsIs(generation: number): Promise<void> {
+    if (await whoRuns(this.#data, this.#stop.signal)) throw new Error("Cannot start HAProxy: one runs already");
+    await this.#data.checkInstalled();
+    await this.#begin(generation);
+  }
+
+  /**
+   * Takes over a HAProxy that a sidecar before this one has left, by the files of `generation` that are in place; answers
+   * whether there was one. Throws if there is one that does not come to run these files: it goes on with what it runs,
+   * and `start` can give it others.
+   */
+  async adopt(generation: number): Promise<boolean> {
+    const found = await whoRuns(this.#data, this.#stop.signal);
+    if (!found) return false;
+    await this.#adopted(found, generation, async () => {
+      const pid = await workerPid(this.#socket).catch(() => 0);
+      if (found.workers.includes(pid)) {
+        this.#workerPid = pid;
+      } else {
+        // The sidecar before was killed between the files and the reload. What the worker of the older files was told
+        // since then is not written anywhere, so it is not asked for: the files are whole, and a worker made of them
+        // runs what they say, whatever had been reached.
+        await this.#reload();
+      }
+    });
+    this.#log.info("Adopted the HAProxy that runs", { pid: found.master, workerPid: this.#workerPid, generation });
+    return true;
   }
 
   /** Installs the files, then says `commands` to the worker. Throws `Unexpected` when they are not all done. */
@@ -75,27 +138,56 @@ export class Haproxy implements AsyncDisposable {
     } catch (error) {
       throw error instanceof Unexpected ? error : new Unexpected((error as Error).message);
     }
+    failPoint("commands of an update");
   }
 
-  /** Checks and installs the files, and has new workers started from them. If that fails, everything is as before. */
+  /**
+   * Checks and installs the files, and has new workers started from them. If that fails, everything is as before. When it
+   * resolves, no worker routes by other files any more.
+   */
   async reload(print: Printer): Promise<void> {
-    const generation = this.#generation + 1;
+    const generation = ++this.#lastGeneration;
     const files = print(generation);
     await this.#data.check(files.config);
     await this.#up;
-    const before = this.#data.installed;
-    this.#data.install(files);
+    const running = this.#data.installed;
+    if (running) refuseTaken(files.config.text, running.config);
+    const before = this.#generation;
+    const undo = this.#data.install(files);
     this.#generation = generation;
     try {
       // A master that has died a moment ago, or dies now, is started again from these files.
-      this.#signal("SIGUSR2");
-      await this.#ready(this.#stop.signal);
+      await this.#reload();
     } catch (error) {
-      if (before) this.#data.install(before);
-      this.#generation = generation - 1;
+      undo();
+      this.#generation = before;
       throw error;
     }
+    failPoint("a reload");
     await this.#data.removeSockets(generation);
+    failPoint("sockets of older workers");
+    await this.#oldWorkers.settle();
+  }
+
+  /** What the current worker runs. */
+  observe(): Promise<Observed> {
+    return observe(this.#socket);
+  }
+
+  /** What the current worker has counted: CSV, as HAProxy tells it. */
+  statistics(): Promise<string> {
+    return statistics(this.#socket);
+  }
+
+  /** How often each server of a backend could not be connected to, since files were loaded for the nth time. */
+  async connectFailures(slot: string): Promise<{ worker: number; counts: ReadonlyMap<string, number> }> {
+    const worker = this.#loads;
+    return { worker, counts: await connectFailures(this.#socket, slot) };
+  }
+
+  /** The workers that were replaced and still have connections. */
+  oldWorkers(): Promise<readonly OldWorkerState[]> {
+    return this.#oldWorkers.list();
   }
 
   /** Deletes servers in maintenance, those that have no connections any more; answers with them. */
@@ -103,19 +195,14 @@ export class Haproxy implements AsyncDisposable {
     return deleteServers(this.#socket, servers);
   }
 
-  /** Takes no new connection, lets requests that are under way end, for a while, and ends. */
+  /** Leaves HAProxy as it is; or has it take no new connection, lets requests end, for a while, and ends it. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stop.abort();
-    const child = this.#child;
-    if (child) {
-      const quiet = whenQuiet(this.#socket, this.#options.graceMs ?? GRACE_MS, () => this.#signal("SIGUSR1"));
-      await Promise.race([quiet, child.status]);
-      this.#signal("SIGTERM");
-      if (!await endsWithin(child, TERMINATE_MS)) this.#signal("SIGKILL");
-      await child.status;
-      await quiet;
-    }
+    this.#oldWorkers[Symbol.dispose]();
     await this.#supervised;
+    const running = this.#running;
+    if (!this.#options.stopWithSidecar) return running?.release();
+    if (running) await endHaproxy(running, this.#socket, this.#options.graceMs ?? GRACE_MS);
     await this.#data.removeSockets();
   }
 
@@ -123,52 +210,79 @@ export class Haproxy implements AsyncDisposable {
     return this.#data.workerSocket(this.#generation);
   }
 
-  #signal(signal: Deno.Signal): void {
+  async #takeOver(found: Processes, print: Printer): Promise<void> {
+    const generations = await this.#data.workerSockets();
+    await this.#adopted(found, Math.max(0, ...generations), () => this.reload(print));
+    this.#log.info("Took over the HAProxy that runs", { pid: found.master, workerPid: this.#workerPid });
+  }
+
+  /** Makes one that was found this sidecar's, once it is `ready`. */
+  async #adopted(found: Processes, generation: number, ready: () => Promise<void>): Promise<void> {
+    const generations = await this.#data.workerSockets();
+    const running = new Adopted(this.#data, found.master);
+    this.#running = running;
+    this.#generation = generation;
+    this.#lastGeneration = Math.max(generation, ...generations);
     try {
-      this.#child?.kill(signal);
-    } catch {
-      // It has ended.
+      await ready();
+    } catch (error) {
+      running.release();
+      this.#running = undefined;
+      throw error;
     }
+    this.#data.isStarting = false;
+    this.#supervised = this.#supervise();
+    await this.#data.removeSockets(this.#generation);
+    await this.#oldWorkers.settle();
+  }
+
+  /** Starts the first HAProxy, where none runs. */
+  async #begin(generation: number): Promise<void> {
+    await this.#data.removeSockets();
+    this.#generation = this.#lastGeneration = generation;
+    await this.#spawn();
+    failPoint("the start");
+    this.#supervised = this.#supervise();
   }
 
   /** Starts it from the files that are in place, and waits for the worker. */
   async #spawn(): Promise<void> {
-    const args = ["-W", "-db", "-S", `unix@${MASTER_SOCKET},mode,600`, "-f", CONFIG_FILE];
-    // In a process group of its own: Ctrl-C in a terminal is for the sidecar, which ends HAProxy in its own way.
-    const child = new Deno.Command("haproxy", {
-      args,
-      cwd: this.#data.path,
-      stdin: "null",
-      stdout: "null",
-      stderr: "piped",
-      detached: true,
-    }).spawn();
-    this.#child = child;
-    const said = alerts(child.stderr, (alert) => this.#hear(alert));
+    this.#data.isStarting = true;
+    this.#heard = [];
+    const child = new Child(this.#data.path, (alert) => this.#hear(alert));
+    this.#running = child;
+    failPoint("a new process");
     const ended = new AbortController();
-    child.status.then(() => ended.abort());
+    child.ended.then(() => ended.abort());
     try {
-      await this.#ready(AbortSignal.any([ended.signal, this.#stop.signal]));
+      this.#became(await ready(this.#loading(AbortSignal.any([ended.signal, this.#stop.signal]))));
     } catch (error) {
-      this.#signal("SIGTERM");
-      await child.status;
-      this.#child = undefined;
-      throw new Error(`Cannot start HAProxy: ${(await said) || (error as Error).message}`);
+      // It may well come up: who comes next waits for it.
+      if (this.#stop.signal.aborted && !this.#options.stopWithSidecar && !ended.signal.aborted) return;
+      await child.signal("SIGTERM");
+      await child.ended;
+      this.#running = undefined;
+      this.#data.isStarting = false;
+      throw new Error(`Cannot start HAProxy: ${(await child.said) || (error as Error).message}`);
     }
+    this.#data.isStarting = false;
   }
 
   #hear(alert: string): void {
+    this.#heard = [...this.#heard.slice(-7), alert];
     // That its worker is terminated when it is told to stop alarms nobody else.
     if (!this.#stop.signal.aborted) this.#log.warn("HAProxy says", { alert });
   }
 
   async #supervise(): Promise<void> {
-    while (this.#child) {
-      const { code, signal } = await this.#child.status;
-      this.#child = undefined;
+    const { signal } = this.#stop;
+    const stopped = new Promise<undefined>((done) => signal.addEventListener("abort", () => done(undefined)));
+    while (this.#running && !signal.aborted) {
+      const how = await Promise.race([this.#running.ended, stopped]);
+      if (how === undefined || signal.aborted) return;
+      this.#running = undefined;
       this.#workerPid = 0;
-      if (this.#stop.signal.aborted) return;
-      this.#log.error("HAProxy ended: starting it again", { code, signal });
+      this.#log.error("HAProxy ended: starting it again", how);
       this.#up = this.#restart();
       await this.#up;
     }
@@ -179,6 +293,7 @@ export class Haproxy implements AsyncDisposable {
     for (let failures = 0; !this.#stop.signal.aborted; failures++) {
       try {
         await this.#spawn();
+        if (this.#stop.signal.aborted) return;
         this.#log.info("HAProxy runs again", { workerPid: this.#workerPid });
         this.#options.onRestart?.();
         return;
@@ -190,63 +305,18 @@ export class Haproxy implements AsyncDisposable {
     }
   }
 
-  /** Waits until the worker of this generation answers and the master counts it as current. */
-  async #ready(signal: AbortSignal): Promise<void> {
-    const deadline = AbortSignal.any([signal, AbortSignal.timeout(READY_WITHIN_MS)]);
-    for (let reason: unknown = "nobody listens"; !deadline.aborted;) {
-      try {
-        const pid = await workerPid(this.#socket);
-        const { workers } = await processes(this.#data.masterSocket);
-        if (workers.includes(pid)) {
-          this.#workerPid = pid;
-          this.#loads++;
-          return;
-        }
-        reason = `process ${pid} is no current worker`;
-      } catch (error) {
-        reason = error;
-      }
-      await sleep(5, deadline);
-      if (deadline.aborted) throw new Error(`Cannot reach the new worker: ${reason}`);
-    }
-    throw new Error("Cannot reach the new worker: stopped");
+  /** Has the files loaded that are in place. */
+  async #reload(): Promise<void> {
+    this.#heard = [];
+    this.#became(await reloaded(this.#loading(this.#stop.signal), () => this.#heard.join("; ")));
   }
-}
 
-/** Tells what HAProxy is alarmed by, and answers with the last of it when it has ended. Notices are one per command. */
-async function alerts(stream: ReadableStream<Uint8Array<ArrayBuffer>>, tell: (alert: string) => void): Promise<string> {
-  const last: string[] = [];
-  let rest = "";
-  for await (const chunk of stream.pipeThrough(new TextDecoderStream())) {
-    const lines = (rest + chunk).split("\n");
-    rest = lines.pop() ?? "";
-    for (const line of lines) {
-      const [, alert] = /^\[ALERT\]\s+\([0-9]+\) : (.*)$/.exec(line) ?? [];
-      if (alert === undefined) continue;
-      tell(alert);
-      last.push(alert);
-      if (last.length > 8) last.shift();
-    }
+  #loading(signal: AbortSignal): Loading {
+    return { masterSocket: this.#data.masterSocket, workerSocket: () => this.#socket, signal };
   }
-  return last.join("; ");
-}
 
-/** Has the worker stop, and waits until no request is under way in it. */
-async function whenQuiet(socketPath: string, withinMs: number, stop: () => void): Promise<void> {
-  const deadline = AbortSignal.timeout(withinMs);
-  try {
-    // Connected before: a worker that stops takes no new connection, not for commands either.
-    using socket = await CommandSocket.open(socketPath);
-    stop();
-    while (!deadline.aborted && await requestsUnderWay(socket) > 0) await sleep(20, deadline);
-  } catch {
-    stop();
+  #became(workerPid: number): void {
+    this.#workerPid = workerPid;
+    this.#loads++;
   }
-}
-
-async function endsWithin(child: Deno.ChildProcess, ms: number): Promise<boolean> {
-  const late = new AbortController();
-  const ended = await Promise.race([child.status.then(() => true), sleep(ms, late.signal).then(() => false)]);
-  late.abort();
-  return ended;
 }

@@ -1,8 +1,12 @@
 import assert from "node:assert/strict";
+import type { Files } from "../config/print.ts";
 import { Caller, get } from "../testing/caller.ts";
 import { instance, service } from "../testing/maps.ts";
 import { startBackend, startRig } from "../testing/rig.ts";
 import { processes } from "./master.ts";
+import { openKeeper } from "./testing/keeper.ts";
+import { turn } from "./testing/left.ts";
+import { planOf } from "./testing/plans.ts";
 
 const NAME = "Portolan-Service: identity";
 
@@ -23,7 +27,7 @@ Deno.test("HAProxy that dies, its worker or its master, runs again with the newe
   // What the files do not say is not believed of the new one: `i1`, which was leaving, is added anew.
   await rig.map.change(service("identity", { instances: [instance("i1", { port: one.port })] }));
   assert.equal((await get(rig.port, "/", NAME)).body, "one");
-  assert.deepEqual(rig.reconciler.reloads, []);
+  assert.deepEqual(rig.reconciler.reloads.newest, []);
 });
 
 Deno.test("a map that changes while HAProxy is dead is routed once it runs again", async () => {
@@ -57,11 +61,13 @@ Deno.test("stopping lets a request that is under way end, does not wait for idle
     using busy = await Caller.connect(rig.port);
     assert.equal((await idle.get("/", NAME)).body, "quick");
     const answer = busy.get("/slow", NAME);
+    // Whatever fails first shall be told.
+    answer.catch(() => {});
     while (slow.requests.length < 2) await turn();
     const { master, workers } = await processes(rig.data.masterSocket);
     stopping = rig[Symbol.asyncDispose]();
     await assert.rejects(async () => {
-      for (;;) (await Caller.connect(rig.port))[Symbol.dispose]();
+      for (;;) (await Caller.connect(rig.port).catch(unlessReset))?.[Symbol.dispose]();
     }, Deno.errors.ConnectionRefused);
     answered.resolve(new Response("late"));
     assert.equal((await answer).body, "late");
@@ -90,13 +96,47 @@ Deno.test("a reload that does not come about leaves files and traffic as they we
   await rig.map.change(service("identity", { instances: [instance("i1", { port: one.port })] }));
   const worker = rig.haproxy.workerPid;
   const files = rig.data.installed ?? assert.fail();
-  const bad = { ...files, config: { text: `${files.config.text}nonsense\n` } as typeof files.config };
+  const bad = filesOf(`${files.config}nonsense\n`, files.routes);
   await assert.rejects(rig.haproxy.reload(() => bad), /^Refused: haproxy -c refuses the configuration: .*nonsense/s);
-  assert.equal(await Deno.readTextFile(`${rig.data.path}/haproxy.cfg`), files.config.text);
+  assert.deepEqual(rig.data.readInstalled(), files);
   assert.equal(rig.haproxy.workerPid, worker);
   assert.equal((await get(rig.port, "/", NAME)).body, "one");
 });
 
-function turn(): Promise<void> {
-  return new Promise((done) => setTimeout(done, 1));
+Deno.test("a reload that would find a port taken is refused, and nobody notices", async () => {
+  await using one = startBackend("one");
+  await using two = startBackend("two");
+  await using keeper = await openKeeper();
+  using taken = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const planFor = (port: number) => planOf([service("identity", { instances: [instance("i1", { port })] })]);
+  await keeper.haproxy.start((generation) => keeper.print(planFor(one.port), generation));
+  const before = keeper.data.readInstalled();
+  using kept = await Caller.connect(keeper.port);
+  assert.equal((await kept.get("/", NAME)).body, "one");
+  await assert.rejects(
+    keeper.haproxy.reload((generation) => {
+      assert.equal(generation, 2);
+      const { config, routes } = keeper.print(planFor(two.port), generation);
+      return filesOf(config.text.replaceAll(`:${keeper.port}\n`, `:${taken.addr.port}\n`), routes.text);
+    }),
+    /^Refused: Cannot listen at 127\.0\.0\.1:[0-9]+: Address already in use/,
+  );
+  assert.deepEqual(keeper.data.readInstalled(), before);
+  assert.equal((await get(keeper.port, "/", NAME)).body, "one");
+  await keeper.haproxy.reload((generation) => {
+    // Of the one before a worker might still come.
+    assert.equal(generation, 3);
+    return keeper.print(planFor(two.port), generation);
+  });
+  assert.equal((await kept.get("/", NAME)).body, "two");
+});
+
+/** As a faulty printer would make them. */
+function filesOf(config: string, routes: string): Files {
+  return { config: { text: config }, routes: { text: routes }, position: "none" } as Files;
+}
+
+/** A connection that nobody has accepted when its listener goes is reset. */
+function unlessReset(error: unknown): undefined {
+  if (!(error instanceof Deno.errors.ConnectionReset)) throw error;
 }

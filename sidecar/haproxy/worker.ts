@@ -1,7 +1,7 @@
 /** The commands of a transition, said to the worker that runs, each answer checked. */
 import type { Command, RouteCommand, ServerCommand } from "../routing/command.ts";
 import { commandText, isDone } from "./command_text.ts";
-import { ROUTES_FILE } from "../config/print_egress.ts";
+import { ROUTES_FILE } from "../config/names.ts";
 import { rowText } from "../config/print.ts";
 import { CommandSocket, MAX_COMMAND_BYTES } from "./command_socket.ts";
 import { joined, phrase, type Text, Word } from "../config/text.ts";

@@ -2,40 +2,61 @@
  * Gives what is wanted its places in HAProxy. A backend keeps its slot for as long as HAProxy knows it, and no slot is
  * ever given to another pool: requests that are under way, and map rows of an old worker, cannot land elsewhere.
  */
-import type { Backend, HaproxyPlan, Pool, Servers, Wanted, WantedRoute } from "./plan.ts";
-import { NO_INSTANCES, poolName, usable } from "./plan.ts";
-import { sharePrefixes } from "./shares.ts";
+import type { Backend, HaproxyPlan, Listener, Servers, Wanted, WantedService } from "./plan.ts";
+import { fitsSpare, poolKey, poolName } from "./plan.ts";
+import { rowsOf, stickyRows } from "./rows.ts";
 
-/** `hold`: HAProxy may not be reloaded now; what needs that stays as it runs, everything else goes on. */
-export type Reloading = "allow" | "hold";
+export interface Assigning {
+  /**
+   * Default `allow`. `hold`: HAProxy may not be reloaded now; what needs that stays as it runs, everything else goes on. `refill`: it may
+   * be reloaded only to have enough spare backends again.
+   */
+  readonly reloading?: "allow" | "hold" | "refill";
+  /** How many spare backends HAProxy has after a reload; default: none. */
+  readonly spares?: number;
+  /** Services that stay as they run, whatever that is: what is wanted of them cannot be used, and nothing else is known. */
+  readonly frozen?: ReadonlySet<string>;
+}
 
 /** The plan for what is wanted, built on the one that runs. */
-export function assign(wanted: Wanted, running: HaproxyPlan, reloading: Reloading = "allow"): HaproxyPlan {
-  const fresh = reloading === "allow" ? whatNeedsReload(wanted, running) : NOTHING_NEW;
+export function assign(wanted: Wanted, running: HaproxyPlan, how: Assigning = {}): HaproxyPlan {
+  const { reloading = "allow", spares = 0, frozen = NOBODY } = how;
+  const needs = needsOf(wanted, running, frozen);
   // A reload starts from the files: what is leaving or of no use any more ends there, and only there.
-  const reload = fresh.pools.length > 0 || fresh.headers.length > 0;
-  const named = new Set(running.routes.values());
-  const backends = new Map<string, Backend>();
-  for (const backend of running.backends.values()) {
-    const servers = wanted.get(backend.service)?.pools.get(backend.pool);
-    // Rows of the map that an old worker may still go by keep their backend through one more reload.
-    if (reload && !servers && !named.has(backend.slot)) continue;
-    const next = reload ? servers ?? NO_SERVERS : withLeaving(backend.servers, servers ?? NO_SERVERS);
-    backends.set(backend.slot, next === backend.servers ? backend : { ...backend, servers: next });
-  }
-  let nextSlot = running.nextSlot;
-  for (const pool of fresh.pools) {
-    const slot = `b${String(nextSlot++).padStart(3, "0")}`;
+  const reload = reloading !== "hold" &&
+    (needs.reload || (reloading === "refill" && running.spares.length - needs.taken.length < spares));
+  const backends = keptBackends({ wanted, running, frozen, homeless: needs.pools, reload });
+  for (const [at, pool] of needs.taken.entries()) {
+    const slot = running.spares[at] as string;
     backends.set(slot, { slot, ...pool });
   }
+  const free = running.spares.slice(needs.taken.length);
+  let nextSlot = running.nextSlot;
+  if (reload) {
+    for (const pool of needs.pools) {
+      const slot = slotName(nextSlot++);
+      backends.set(slot, { slot, ...pool });
+    }
+    while (free.length < spares) free.push(slotName(nextSlot++));
+  }
   const stickyHeaders = reload
-    ? [...new Set([...stickyHeadersOf(wanted), ...stickyRows(running)])].sort()
+    ? [...new Set([...stickyHeadersOf(wanted.values()), ...stickyRows(running.routes)])].sort()
     : running.stickyHeaders;
-  const rows = rowsOf(wanted, backends, stickyHeaders, running.routes);
-  const same = rows.size === running.routes.size &&
-    [...rows].every(([key, value]) => running.routes.get(key) === value);
-  // The same object, so that nobody has to compare or print it again.
-  return { backends, routes: same ? running.routes : rows, stickyHeaders, nextSlot };
+  return {
+    backends,
+    spares: needs.taken.length === 0 && nextSlot === running.nextSlot ? running.spares : free,
+    listeners: reload ? needs.listeners : running.listeners,
+    routes: rowsOf({
+      wanted,
+      slots: slotsOf(backends.values()),
+      stickyHeaders,
+      before: running.routes,
+      backends,
+      frozen,
+    }),
+    stickyHeaders,
+    nextSlot,
+  };
 }
 
 /** The plan once nothing is leaving any more. */
@@ -55,50 +76,124 @@ export function hasLeaving(servers: Servers): boolean {
 
 /** The services that a reload is needed for. */
 export function needReload(wanted: Wanted, running: HaproxyPlan): readonly string[] {
-  const { pools, headers } = whatNeedsReload(wanted, running);
+  const { pools, headers, listeners } = needsOf(wanted, running);
   const sticky = [...wanted.values()].filter(({ routes }) =>
     routes.some(({ stickyHeader }) => stickyHeader !== undefined && headers.includes(stickyHeader))
   );
-  return [...new Set([...pools.map(({ service }) => service), ...sticky.map(({ name }) => name)])];
+  const ported = [...listeners].filter(([port, listener]) => !sameListener(running.listeners.get(port), listener));
+  return [
+    ...new Set([
+      ...pools.map(({ service }) => service),
+      ...sticky.map(({ name }) => name),
+      ...ported.map(([, { service }]) => service),
+    ]),
+  ];
 }
 
 const NO_SERVERS: Servers = new Map();
+const NOBODY: ReadonlySet<string> = new Set();
 
-interface Fresh {
-  readonly pools: readonly Omit<Backend, "slot">[];
+type Homeless = Omit<Backend, "slot">;
+
+/** What is wanted and not there: what a spare backend is there for, and what only a reload brings. */
+interface Needs {
+  readonly taken: readonly Homeless[];
+  readonly pools: readonly Homeless[];
   readonly headers: readonly string[];
+  /** All that are wanted; the same object as the ones that run where they are the same. */
+  readonly listeners: ReadonlyMap<number, Listener>;
+  readonly reload: boolean;
 }
 
-const NOTHING_NEW: Fresh = { pools: [], headers: [] };
-
-function whatNeedsReload(wanted: Wanted, running: HaproxyPlan): Fresh {
+function needsOf(wanted: Wanted, running: HaproxyPlan, frozen: ReadonlySet<string> = NOBODY): Needs {
   const known = slotsOf(running.backends.values());
-  const pools: Omit<Backend, "slot">[] = [];
-  for (const { name, pools: wantedPools } of wanted.values()) {
+  const taken: Homeless[] = [];
+  const pools: Homeless[] = [];
+  for (const { name, form, pools: wantedPools } of wanted.values()) {
     for (const [pool, servers] of wantedPools) {
-      if (!known.has(poolName(name, pool))) pools.push({ service: name, pool, servers });
+      if (known.has(poolKey({ service: name, pool, form }))) continue;
+      const spare = fitsSpare(form) && taken.length < running.spares.length;
+      (spare ? taken : pools).push({ service: name, pool, form, servers });
     }
   }
-  const headers = [...stickyHeadersOf(wanted)].filter((header) => !running.stickyHeaders.includes(header));
-  return { pools, headers };
+  const headers = [...stickyHeadersOf(wanted.values())].filter((header) => !running.stickyHeaders.includes(header));
+  const listeners = listenersOf(wanted.values(), running.listeners, frozen);
+  const reload = pools.length > 0 || headers.length > 0 || listeners !== running.listeners;
+  return { taken, pools, headers, listeners, reload };
 }
 
-function slotsOf(backends: Iterable<Backend>): Map<string, Backend> {
+interface Keeping {
+  readonly wanted: Wanted;
+  readonly running: HaproxyPlan;
+  readonly frozen: ReadonlySet<string>;
+  readonly homeless: readonly Homeless[];
+  readonly reload: boolean;
+}
+
+function keptBackends({ wanted, running, frozen, homeless, reload }: Keeping): Map<string, Backend> {
+  const named = new Set(running.routes.values());
+  // What waits for a backend of another form goes on in the one that it has.
+  const waiting = new Set(reload ? [] : homeless.map(({ service, pool }) => poolName(service, pool)));
+  const backends = new Map<string, Backend>();
+  for (const backend of running.backends.values()) {
+    const { service: name, pool, slot } = backend;
+    if (frozen.has(name)) {
+      backends.set(slot, backend);
+      continue;
+    }
+    const service = wanted.get(name);
+    const stays = service && (poolKey({ ...backend, form: service.form }) === poolKey(backend) ||
+      waiting.has(poolName(name, pool)));
+    const servers = stays ? service.pools.get(pool) : undefined;
+    // Rows of the map that are in place until the new ones are keep their backend through one more reload.
+    if (reload && !servers && !named.has(slot)) continue;
+    const next = reload ? servers ?? NO_SERVERS : withLeaving(backend.servers, servers ?? NO_SERVERS);
+    backends.set(slot, next === backend.servers ? backend : { ...backend, servers: next });
+  }
+  return backends;
+}
+
+function slotName(number: number): string {
+  return `b${String(number).padStart(3, "0")}`;
+}
+
+type Slots = ReadonlyMap<string, Backend>;
+
+function slotsOf(backends: Iterable<Backend>): Slots {
   const slots = new Map<string, Backend>();
-  for (const backend of backends) slots.set(poolName(backend.service, backend.pool), backend);
+  for (const backend of backends) slots.set(poolKey(backend), backend);
   return slots;
 }
 
-function stickyHeadersOf(wanted: Wanted): Set<string> {
+function stickyHeadersOf(services: Iterable<WantedService>): Set<string> {
   const headers = new Set<string>();
-  for (const { routes } of wanted.values()) {
+  for (const { routes } of services) {
     for (const { stickyHeader } of routes) if (stickyHeader !== undefined) headers.add(stickyHeader);
   }
   return headers;
 }
 
-function stickyRows({ routes }: HaproxyPlan): string[] {
-  return [...routes].filter(([key]) => key.endsWith(STICKY)).map(([, header]) => header);
+/** Of two services that want the same port the one that has it keeps it, else the first by name. */
+function listenersOf(
+  services: Iterable<WantedService>,
+  before: ReadonlyMap<number, Listener>,
+  frozen: ReadonlySet<string>,
+): ReadonlyMap<number, Listener> {
+  const listeners = new Map([...before].filter(([, { service }]) => frozen.has(service)));
+  for (const { name, form, localPort } of services) {
+    if (localPort === undefined) continue;
+    const holder = listeners.get(localPort)?.service;
+    const has = before.get(localPort)?.service;
+    if (holder !== undefined && (holder === has || (name !== has && holder < name))) continue;
+    listeners.set(localPort, { service: name, speaks: form.speaks === "tcp" ? "tcp" : "http" });
+  }
+  const same = listeners.size === before.size &&
+    [...listeners].every(([port, listener]) => sameListener(before.get(port), listener));
+  return same ? before : listeners;
+}
+
+function sameListener(a: Listener | undefined, b: Listener): boolean {
+  return a?.service === b.service && a.speaks === b.speaks;
 }
 
 /** The wanted servers, and those of before that HAProxy cannot forget at once. Unchanged, it is the same object. */
@@ -111,52 +206,4 @@ function withLeaving(before: Servers, wanted: Servers): Servers {
   if (next.size === wanted.size) return wanted;
   const same = next.size === before.size && [...next].every(([name, server]) => before.get(name) === server);
   return same ? before : next;
-}
-
-/** End of the row that says which header is sticky; buckets are numbers, so no lookup of a bucket finds it. */
-const STICKY = "/s";
-
-function rowsOf(
-  wanted: Wanted,
-  backends: ReadonlyMap<string, Backend>,
-  stickyHeaders: readonly string[],
-  before: ReadonlyMap<string, string>,
-): ReadonlyMap<string, string> {
-  const slots = slotsOf(backends.values());
-  const rows = new Map<string, string>();
-  for (const { name, pools, routes } of wanted.values()) {
-    const slotOf = (pool: Pool) => slots.get(poolName(name, pool));
-    const placed = (route: WantedRoute) =>
-      route.shares.every(({ pool }) => !pools.has(pool) || slotOf(pool)) &&
-      (route.stickyHeader === undefined || stickyHeaders.includes(route.stickyHeader));
-    for (const route of routes) {
-      if (placed(route)) addRows(rows, route, (pool) => pools.has(pool) ? slotOf(pool) : undefined);
-      else keepRows(rows, route, before, backends);
-    }
-  }
-  return rows;
-}
-
-function addRows(rows: Map<string, string>, route: WantedRoute, slotOf: (pool: Pool) => Backend | undefined): void {
-  const shares = sharePrefixes(route.shares.map(({ share }) => share));
-  route.shares.forEach(({ pool }, at) => {
-    const backend = slotOf(pool);
-    const value = backend && usable(backend.servers) ? backend.slot : NO_INSTANCES;
-    for (const prefix of shares[at] ?? []) rows.set(`${route.name}/${prefix}`, value);
-  });
-  if (route.stickyHeader !== undefined) rows.set(route.name + STICKY, route.stickyHeader);
-}
-
-/** A route that waits for a reload leads where it led, as far as somebody is there. */
-function keepRows(
-  rows: Map<string, string>,
-  route: WantedRoute,
-  before: ReadonlyMap<string, string>,
-  backends: ReadonlyMap<string, Backend>,
-): void {
-  for (const [key, value] of before) {
-    if (!key.startsWith(`${route.name}/`)) continue;
-    const backend = backends.get(value);
-    rows.set(key, backend && !usable(backend.servers) ? NO_INSTANCES : value);
-  }
 }

@@ -2,22 +2,23 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { assign, needReload, settled } from "./assign.ts";
 import { diff } from "./diff.ts";
-import { EMPTY_PLAN, type HaproxyPlan, poolName } from "./plan.ts";
+import { EMPTY_PLAN, type HaproxyPlan, poolKey, poolName } from "./plan.ts";
 import { someWanted } from "../testing/arbitrary.ts";
 import { instance, service, wantedOf } from "../testing/maps.ts";
 
 Deno.test("assign() never renames a slot, nor gives it to another pool", () => {
-  fc.assert(fc.property(fc.array(someWanted, { maxLength: 8 }), (maps) => {
+  fc.assert(fc.property(fc.array(someWanted, { maxLength: 8 }), fc.integer({ min: 0, max: 6 }), (maps, spares) => {
     const holder = new Map<string, string>();
     let running = EMPTY_PLAN;
     for (const wanted of maps) {
-      const plan = assign(wanted, running);
-      for (const { slot, service, pool } of plan.backends.values()) {
-        const name = poolName(service, pool);
+      const plan = assign(wanted, running, { spares });
+      for (const backend of plan.backends.values()) {
+        const { slot } = backend;
         const known = running.backends.has(slot) || !holder.has(slot);
         assert.ok(known, `${slot} is given out twice`);
-        assert.equal(holder.get(slot) ?? name, name);
-        holder.set(slot, name);
+        assert.ok(!plan.spares.includes(slot), `${slot} is in use and spare`);
+        assert.equal(holder.get(slot) ?? poolKey(backend), poolKey(backend));
+        holder.set(slot, poolKey(backend));
       }
       running = diff(running, plan).kind === "reload" ? settled(plan) : plan;
     }
@@ -27,9 +28,11 @@ Deno.test("assign() never renames a slot, nor gives it to another pool", () => {
 Deno.test("assign() needs no reload while it is held, and changes nothing that waits for one", () => {
   fc.assert(fc.property(someWanted, someWanted, (first, second) => {
     const running = assign(first, EMPTY_PLAN);
-    const held = assign(second, running, "hold");
+    const held = assign(second, running, { reloading: "hold" });
     assert.notEqual(diff(running, held).kind, "reload");
-    if (needReload(second, running).length === 0) assert.deepEqual(held, assign(second, running));
+    const free = assign(second, running);
+    if (diff(running, free).kind !== "reload") assert.deepEqual(held, free);
+    else assert.ok(needReload(second, running).length > 0 || free.listeners.size < running.listeners.size);
     for (const value of held.routes.values()) {
       assert.ok(!/^b[0-9]/.test(value) || held.backends.has(value), `a row leads to ${value}, which is not there`);
     }
@@ -62,4 +65,73 @@ Deno.test("assign() keeps a server that is gone as leaving, and takes it back wh
   assert.deepEqual(states(second), ["i1 ready", "i2 leaving"]);
   assert.deepEqual(states(assign(plan("i2"), second)), ["i2 ready", "i1 leaving"]);
   assert.deepEqual(states(settled(second)), ["i1 ready"]);
+});
+
+Deno.test("assign() takes spare backends without a reload while there are some, and makes new ones with the next reload", () => {
+  const names = (count: number) => Array.from({ length: count }, (_, at) => `s${at}`);
+  const of = (count: number) =>
+    wantedOf(...names(count).map((name) => service(name, { instances: [instance("i1")], aliases: { live: 1 } })));
+  let running = assign(of(1), EMPTY_PLAN, { spares: 3 });
+  assert.deepEqual(running.spares, ["b002", "b003", "b004"]);
+  for (const count of [2, 3, 4]) {
+    const next = assign(of(count), running, { spares: 3 });
+    assert.equal(diff(running, next).kind, "runtime");
+    running = next;
+  }
+  assert.deepEqual(running.spares, []);
+  const refilled = assign(of(4), running, { spares: 3, reloading: "refill" });
+  assert.deepEqual(diff(running, refilled), { kind: "reload", reasons: ["few spare backends are left"] });
+  const fifth = assign(of(5), running, { spares: 3 });
+  assert.deepEqual(diff(running, fifth), { kind: "reload", reasons: ['new service "s4"'] });
+  assert.deepEqual(fifth.spares, ["b006", "b007", "b008"]);
+});
+
+Deno.test("assign() gives a pool that is reached in another way another backend, and keeps the first until that is there", () => {
+  const of = (timeoutMs: number) =>
+    wantedOf(service("identity", {
+      instances: [instance("i1")],
+      aliases: { live: 1 },
+      spec: { policy: { timeoutMs } },
+    }));
+  const running = assign(of(1_000), EMPTY_PLAN);
+  const held = assign(of(2_000), running, { reloading: "hold" });
+  assert.equal(held.routes.get("identity/1"), "b001");
+  assert.equal(held.backends.get("b001")?.servers.get("i1")?.state, "ready");
+  const next = assign(of(2_000), running);
+  assert.deepEqual(diff(running, next), { kind: "reload", reasons: ['"identity" is reached in another way'] });
+  assert.equal(next.routes.get("identity/1"), "b002");
+  assert.equal(next.backends.get("b002")?.form.answerMs, 2_000);
+});
+
+Deno.test("assign() gives a port to one of two services: to the one that has it, else to the first", () => {
+  const of = (...names: string[]) => wantedOf(...names.map((name) => service(name, { spec: { localPort: 5432 } })));
+  const holder = (plan: HaproxyPlan) => plan.listeners.get(5432)?.service;
+  const teams = assign(of("teams"), EMPTY_PLAN);
+  assert.equal(holder(assign(of("identity", "teams"), teams)), "teams");
+  assert.equal(holder(assign(of("teams", "identity"), teams)), "teams");
+  assert.equal(holder(assign(of("teams", "identity"), EMPTY_PLAN)), "identity");
+  assert.equal(holder(assign(of("identity"), teams)), "identity");
+});
+
+Deno.test("assign() leaves a frozen service as it runs, whatever happens to the others", () => {
+  const spec = { localPort: 5432 };
+  const split = { 1: 4_000, 2: 6_000 };
+  const frozen = service("identity", {
+    instances: [instance("i1"), instance("i2", { version: 2 })],
+    aliases: { live: { split, stickyHeader: "x-user" }, canary: 2 },
+    spec,
+  });
+  const running = assign(wantedOf(frozen, service("teams", { instances: [instance("t1")] })), EMPTY_PLAN);
+  const others = wantedOf(service("orders", { instances: [instance("o1")], aliases: { live: 1 } }));
+  for (const reloading of ["allow", "hold"] as const) {
+    const plan = assign(others, running, { reloading, frozen: new Set(["identity"]) });
+    const of = ({ backends, routes, listeners, stickyHeaders }: HaproxyPlan) => ({
+      backends: [...backends.values()].filter(({ service }) => service === "identity"),
+      routes: [...routes].filter(([key]) => /^(?:.*\.)?identity\//.test(key)),
+      listeners,
+      stickyHeaders,
+    });
+    assert.deepEqual(of(plan), of(running), reloading);
+    assert.ok(![...plan.routes.keys()].some((key) => key.startsWith("teams/")));
+  }
 });

@@ -1,9 +1,9 @@
 /** What can be said to a running worker. */
-import type { Server } from "./plan.ts";
+import type { Form, Server } from "./plan.ts";
 
 export type ServerCommand =
   /** In maintenance at first. */
-  | { readonly kind: "add-server"; readonly slot: string; readonly server: Server }
+  | { readonly kind: "add-server"; readonly slot: string; readonly server: Server; readonly form: Form }
   | {
     readonly kind: "set-address";
     readonly slot: string;

@@ -1,6 +1,6 @@
 /** What leads from the plan that runs to the next one. */
 import type { Command } from "./command.ts";
-import type { Backend, HaproxyPlan, Server } from "./plan.ts";
+import type { Backend, HaproxyPlan, Server, Servers } from "./plan.ts";
 
 export type Transition =
   | { readonly kind: "none" }
@@ -9,7 +9,7 @@ export type Transition =
   | { readonly kind: "reload"; readonly reasons: readonly string[] };
 
 /**
- * Only a backend or a sticky header that HAProxy does not know costs a reload. The order of commands: who comes, then
+ * Only a backend, a sticky header or a port that HAProxy does not know costs a reload. The order of commands: who comes, then
  * the routes, then who goes; so no backend that has usable servers before and after is without one in between.
  */
 export function diff(running: HaproxyPlan, plan: HaproxyPlan): Transition {
@@ -18,40 +18,53 @@ export function diff(running: HaproxyPlan, plan: HaproxyPlan): Transition {
   const coming: Command[] = [];
   const going: Command[] = [];
   for (const backend of plan.backends.values()) {
-    const before = running.backends.get(backend.slot);
-    if (before && before.servers !== backend.servers) serverCommands(before, backend, coming, going);
+    // One that was a spare has no servers yet.
+    const before = running.backends.get(backend.slot)?.servers ?? NO_SERVERS;
+    if (before !== backend.servers) serverCommands(before, backend, coming, going);
   }
   const commands = [...coming, ...routeCommands(running.routes, plan.routes), ...going];
   return commands.length === 0 ? { kind: "none" } : { kind: "runtime", commands };
 }
 
+const NO_SERVERS: Servers = new Map();
+
 function reloadReasons(running: HaproxyPlan, plan: HaproxyPlan): readonly string[] {
-  const added = [...plan.backends.values()].filter(({ slot }) => !running.backends.has(slot));
-  const dropped = [...running.backends.values()].filter(({ slot }) => !plan.backends.has(slot));
-  const known = new Set(Array.from(running.backends.values(), ({ service }) => service));
-  const reasons = new Set(added.map(({ service, pool }) => {
-    if (!known.has(service)) return `new service "${service}"`;
-    return pool === "all" ? `"${service}" has no alias "live" any more` : `new version ${pool} of "${service}"`;
-  }));
+  const spares = new Set(running.spares);
+  const added = [...plan.backends.values()].filter(({ slot }) => !running.backends.has(slot) && !spares.has(slot));
+  const reasons = new Set(added.map((backend) => whyAdded(backend, running)));
   for (const header of plan.stickyHeaders) {
     if (!running.stickyHeaders.includes(header)) reasons.add(`new sticky header "${header}"`);
   }
-  if (reasons.size === 0 && dropped.length > 0) reasons.add("backends without use");
+  for (const [port, { service, speaks }] of plan.listeners) {
+    const known = running.listeners.get(port);
+    if (known?.service !== service || known.speaks !== speaks) reasons.add(`new port ${port} of "${service}"`);
+  }
+  for (const [port, { service }] of running.listeners) {
+    if (!plan.listeners.has(port)) reasons.add(`"${service}" has no port ${port} any more`);
+  }
+  if (reasons.size === 0 && plan.spares.some((slot) => !spares.has(slot))) reasons.add("few spare backends are left");
   return [...reasons];
 }
 
-function serverCommands(before: Backend, after: Backend, coming: Command[], going: Command[]): void {
-  const { slot } = after;
+function whyAdded({ service, pool }: Backend, running: HaproxyPlan): string {
+  const before = [...running.backends.values()].filter((backend) => backend.service === service);
+  if (before.length === 0) return `new service "${service}"`;
+  if (before.some((backend) => backend.pool === pool)) return `"${service}" is reached in another way`;
+  return pool === "all" ? `"${service}" has no alias "live" any more` : `new version ${pool} of "${service}"`;
+}
+
+function serverCommands(before: Servers, after: Backend, coming: Command[], going: Command[]): void {
+  const { slot, form } = after;
   for (const server of after.servers.values()) {
-    const old = before.servers.get(server.name);
+    const old = before.get(server.name);
     if (!old) {
-      coming.push({ kind: "add-server", slot, server });
+      coming.push({ kind: "add-server", slot, server, form });
       if (server.state === "ready") coming.push({ kind: "set-state", slot, name: server.name, state: "ready" });
     } else if (old !== server) {
       changeCommands(slot, old, server, coming, going);
     }
   }
-  for (const { name, state } of before.servers.values()) {
+  for (const { name, state } of before.values()) {
     if (after.servers.has(name)) continue;
     if (state === "ready") going.push({ kind: "set-state", slot, name, state: "maintenance" });
     going.push({ kind: "delete-server", slot, name });

@@ -24,6 +24,24 @@ export interface Server {
   readonly state: ServerState;
 }
 
+/**
+ * How requests reach the instances of a pool. A backend has one form for as long as it lives: for another one the pool
+ * gets another backend.
+ */
+export interface Form {
+  /** `tcp` is bytes that are passed on as they are, TLS too. */
+  readonly speaks: "http1" | "h2c" | "tcp";
+  readonly balancer: "p2c" | "round_robin" | "ring_hash";
+  /** How long an instance may be silent, in ms; 0: as long as any. */
+  readonly answerMs: number;
+  /** Requests or connections of this host that an instance has at once; 0: no limit. */
+  readonly maxConnections: number;
+  /** What may wait for one of those, for each instance; 0: no limit. */
+  readonly maxQueue: number;
+}
+
+export const USUAL_FORM: Form = { speaks: "http1", balancer: "p2c", answerMs: 0, maxConnections: 0, maxQueue: 0 };
+
 /** By name. */
 export type Servers = ReadonlyMap<string, Server>;
 
@@ -39,6 +57,9 @@ export interface WantedRoute {
 /** One service, as it shall be routed. A pool that no instance belongs to is not there. */
 export interface WantedService {
   readonly name: string;
+  readonly form: Form;
+  /** Where it is served beside the one port for all. */
+  readonly localPort?: number;
   readonly pools: ReadonlyMap<Pool, Servers>;
   readonly routes: readonly WantedRoute[];
 }
@@ -51,13 +72,27 @@ export interface Backend {
   readonly slot: string;
   readonly service: string;
   readonly pool: Pool;
+  readonly form: Form;
   readonly servers: Servers;
+}
+
+/** A port of one service. */
+export interface Listener {
+  readonly service: string;
+  readonly speaks: "http" | "tcp";
 }
 
 export interface HaproxyPlan {
   /** By slot, in the order of the file. */
   readonly backends: ReadonlyMap<string, Backend>;
-  /** Rows of the map file: `identity/1` → `b001`. A value is a slot, `no_instances`, or (`identity/s`) a header's name. */
+  /** Slots of backends that HAProxy has and nobody uses yet: a pool of the usual form needs no reload to get one. */
+  readonly spares: readonly string[];
+  /** By port. */
+  readonly listeners: ReadonlyMap<number, Listener>;
+  /**
+   * Rows of the map file: `identity/1` → `b001`, for connections (not requests) `identity/p1` → `b002`. A value is a
+   * slot, `no_instances`, `tcp_only`, or (`identity/s`) a header's name.
+   */
   readonly routes: ReadonlyMap<string, string>;
   /** Headers that there is a rule for, sorted. */
   readonly stickyHeaders: readonly string[];
@@ -65,10 +100,20 @@ export interface HaproxyPlan {
   readonly nextSlot: number;
 }
 
-export const EMPTY_PLAN: HaproxyPlan = { backends: new Map(), routes: new Map(), stickyHeaders: [], nextSlot: 1 };
+export const EMPTY_PLAN: HaproxyPlan = {
+  backends: new Map(),
+  spares: [],
+  listeners: new Map(),
+  routes: new Map(),
+  stickyHeaders: [],
+  nextSlot: 1,
+};
 
 /** Value of a row whose route exists but has no instance that can be used. */
 export const NO_INSTANCES = "no_instances";
+
+/** Value of a row whose route takes no requests, as its instances speak none. */
+export const TCP_ONLY = "tcp_only";
 
 /** Whether a request that is sent to these servers finds one. */
 export function usable(servers: Servers): boolean {
@@ -79,4 +124,16 @@ export function usable(servers: Servers): boolean {
 /** Names a pool for people and as a key: `identity` for all, `v42.identity` for a version. */
 export function poolName(service: string, pool: Pool): string {
   return pool === "all" ? service : `v${pool}.${service}`;
+}
+
+/** One backend is for one pool in one form. */
+export function poolKey({ service, pool, form }: Pick<Backend, "service" | "pool" | "form">): string {
+  const { speaks, balancer, answerMs, maxConnections, maxQueue } = form;
+  return [poolName(service, pool), speaks, balancer, answerMs, maxConnections, maxQueue].join(" ");
+}
+
+/** Whether a backend of this form is like the spare ones, as far as it is not a matter of its servers. */
+export function fitsSpare({ speaks, balancer, answerMs, maxQueue }: Form): boolean {
+  const { balancer: usual } = USUAL_FORM;
+  return speaks !== "tcp" && balancer === usual && answerMs === USUAL_FORM.answerMs && maxQueue === USUAL_FORM.maxQueue;
 }

@@ -5,11 +5,11 @@ import { Instance_Status, type Service, ServiceSchema } from "../../proto/gen/po
 import { assign } from "./assign.ts";
 import { commandText } from "../haproxy/command_text.ts";
 import { diff } from "./diff.ts";
-import { TIMEOUTS } from "../config/print_egress.ts";
+import { TIMEOUTS } from "../config/print_base.ts";
 import { EMPTY_PLAN, type Servers, usable } from "./plan.ts";
 import { print } from "../config/print.ts";
 import { render } from "./render.ts";
-import { instance, service } from "../testing/maps.ts";
+import { ALL_KNOWN, instance, service } from "../testing/maps.ts";
 
 const SETTINGS = { realm: "local", egress: { host: "127.0.0.1", port: 7410 }, timeouts: TIMEOUTS };
 
@@ -43,7 +43,7 @@ Deno.test("render() sends calls to those that are enabled, not draining, of some
       const instances = states.map((init, at) => instance(`i${at}`, init));
       const base = instances.filter(({ enabled, draining, weight }) => enabled && !draining && weight > 0);
       const ok = base.filter(({ status }) => status !== Instance_Status.FAILING);
-      const rendered = render("identity", service("identity", { instances }), (host) => host);
+      const rendered = render("identity", service("identity", { instances }), ALL_KNOWN);
       assert.ok(rendered.kind === "wanted");
       const chosen = [...rendered.service.pools.get("all")?.values() ?? []]
         .filter((server) => usable(new Map([[server.name, server]])));
@@ -57,7 +57,10 @@ Deno.test("render() leaves out instances whose host has no address, and says so"
   const one = service("identity", {
     instances: [instance("i1", { host: "a.internal" }), instance("i2", { host: "b.internal" })],
   });
-  const rendered = render("identity", one, (host) => host === "a.internal" ? "10.0.0.1" : undefined);
+  const rendered = render("identity", one, {
+    ...ALL_KNOWN,
+    addressOf: (host) => host === "a.internal" ? "10.0.0.1" : undefined,
+  });
   assert.ok(rendered.kind === "wanted");
   assert.equal(rendered.service.pools.get("all")?.get("i1")?.host, "10.0.0.1");
   assert.equal(rendered.service.pools.get("all")?.has("i2"), false);
@@ -92,7 +95,7 @@ Deno.test("render() refuses what is no service, with the reason", () => {
     ],
   ];
   for (const [reason, one, name = "identity"] of bad) {
-    const rendered = render(name, one, (host) => host);
+    const rendered = render(name, one, ALL_KNOWN);
     assert.ok(rendered.kind === "refused", String(reason));
     assert.match(rendered.reason, reason);
   }
@@ -116,6 +119,13 @@ const number = fc.oneof(fc.integer({ min: 0, max: 300 }), fc.constantFrom(0, 1, 
 const evilService = fc.record({
   name: text,
   enabled: fc.boolean(),
+  spec: fc.record({
+    protocol: fc.integer({ min: 0, max: 5 }),
+    balancer: fc.integer({ min: 0, max: 4 }),
+    policy: fc.record({ timeoutMs: number }),
+    limits: fc.record({ maxConnections: number, maxQueue: number }),
+    localPort: number,
+  }),
   instances: fc.array(
     fc.record({ id: text, host: text, port: number, version: number, weight: number, enabled: fc.boolean() }),
     { maxLength: 3 },
@@ -138,11 +148,14 @@ Deno.test("whatever the stream brings, no foreign line comes into files or onto 
   fc.assert(
     fc.property(evilService, text, (init, address) => {
       const one = create(ServiceSchema, init);
-      const rendered = render(one.name, one, (host) => /^[0-9.:]+$/.test(host) ? host : address);
+      const rendered = render(one.name, one, {
+        ...ALL_KNOWN,
+        addressOf: (host) => /^[0-9.:]+$/.test(host) ? host : address,
+      });
       if (rendered.kind === "refused") return;
       taken++;
       const plan = assign(new Map([[one.name, rendered.service]]), EMPTY_PLAN);
-      const { config, routes } = print(plan, SETTINGS, 1);
+      const { config, routes } = print(plan, SETTINGS, { generation: 1 });
       const own = config.text.slice(config.text.indexOf("\nbackend b001 from"));
       if (plan.backends.size > 0) { for (const row of own.split("\n")) assert.match(row, CONFIG_LINE); }
       for (const row of routes.text.split("\n")) assert.match(row, MAP_LINE);
@@ -163,11 +176,17 @@ Deno.test("whatever the stream brings, no foreign line comes into files or onto 
   assert.ok(taken > 100, `only ${taken} were services at all`);
 });
 
-const CONFIG_LINE =
-  /^(?:|# [a-z0-9-]+: (?:all instances|version [0-9]+)|backend b[0-9]+ from service| {2}server [a-z0-9-]+ [0-9a-f.:[\]]+:[0-9]+ weight [0-9]+(?: disabled)?)$/;
-const MAP_LINE = /^(?:|[a-z0-9.-]+\/(?:1[0-9]{0,4} (?:b[0-9]{3,}|no_instances)|s [a-z0-9-]+))$/;
-const COMMAND =
-  /^(?:add server|set server) b[0-9]{3,}\/[a-z0-9-]+ (?:[0-9a-f.:[\]]+:[0-9]+ weight [0-9]+|state ready)$/;
+const OPTIONS = "(?: pool-purge-delay 100ms| proto h2)?(?: maxconn [0-9]+)?";
+const CONFIG_LINE = new RegExp(
+  "^(?:|# [a-z0-9-]+: (?:all instances|version [0-9]+)(?:, (?:h2c|tcp|round_robin|ring_hash|[0-9]+ (?:ms|at once|waiting)))*" +
+    "|backend b[0-9]+ from (?:service|bytes)|  balance (?:roundrobin|hash var\\(txn\\.key\\))|  timeout server [0-9]+ms" +
+    "|  tcp-request content reject if { avg_queue ge [0-9]+ }|  http-request return status 503 [^\n]* if { avg_queue ge [0-9]+ }" +
+    `|  server [a-z0-9-]+ [0-9a-f.:[\\]]+:[0-9]+ weight [0-9]+${OPTIONS}(?: disabled)?)$`,
+);
+const MAP_LINE = /^(?:|[a-z0-9.-]+\/(?:p?1[0-9]{0,4} (?:b[0-9]{3,}|no_instances|tcp_only)|s [a-z0-9-]+))$/;
+const COMMAND = new RegExp(
+  `^(?:add server|set server) b[0-9]{3,}/[a-z0-9-]+ (?:[0-9a-f.:[\\]]+:[0-9]+ weight [0-9]+${OPTIONS}|state ready)$`,
+);
 
 function raw(init: MessageInitShape<typeof ServiceSchema>): Service {
   return create(ServiceSchema, { name: "identity", ...init } as MessageInitShape<typeof ServiceSchema>);
@@ -175,7 +194,7 @@ function raw(init: MessageInitShape<typeof ServiceSchema>): Service {
 
 /** Names of the servers by pool. */
 function pools(one: Service, readyOnly = false): Record<string, string> {
-  const rendered = render(one.name, one, (host) => host);
+  const rendered = render(one.name, one, ALL_KNOWN);
   assert.ok(rendered.kind === "wanted");
   const names = (servers: Servers) =>
     [...servers.values()].filter(({ state }) => !readyOnly || state === "ready").map(({ name }) => name);

@@ -1,4 +1,12 @@
-import type { Alias, Instance, Route, Service } from "../../proto/gen/portolan/v1/cluster_map_pb.ts";
+import {
+  type Alias,
+  type Instance,
+  type Route,
+  type Service,
+  type ServiceSpec,
+  ServiceSpec_Balancer,
+  ServiceSpec_Protocol,
+} from "../../proto/gen/portolan/v1/cluster_map_pb.ts";
 import { aliasProblem, hostProblem, MAX_VERSION, nameProblem, stickyHeaderProblem } from "../../proto/names.ts";
 
 /** Why a service that came over the wire is none that can be routed, as a sentence; `undefined` if it is one. */
@@ -7,7 +15,17 @@ export function serviceProblem(service: Service): string | undefined {
     twice("instance", service.instances.map((instance) => instance.id)) ??
     twice("alias", service.aliases.map((alias) => alias.name)) ??
     first(service.instances, instanceProblem) ??
-    first(service.aliases, aliasRouteProblem);
+    first(service.aliases, aliasRouteProblem) ??
+    (service.spec && specProblem(service.spec));
+}
+
+/** What a newer control plane may say that is not known here, and what no control plane says. */
+function specProblem({ protocol, balancer, limits, localPort }: ServiceSpec): string | undefined {
+  return number("protocol", protocol, 0, ServiceSpec_Protocol.TLS) ??
+    number("balancer", balancer, 0, ServiceSpec_Balancer.RING_HASH) ??
+    number("maxConnections", limits?.maxConnections ?? 0, 0, 1_000_000) ??
+    number("maxQueue", limits?.maxQueue ?? 0, 0, 1_000_000) ??
+    (localPort === undefined ? undefined : number("localPort", localPort, 1, 65_535));
 }
 
 function instanceProblem(instance: Instance): string | undefined {

@@ -1,6 +1,6 @@
 /** What commands make of a worker, without a worker. It refuses what a worker refuses. */
 import type { Command } from "./command.ts";
-import type { Backend, HaproxyPlan, Server, Servers } from "./plan.ts";
+import type { Backend, Form, HaproxyPlan, Server, Servers } from "./plan.ts";
 
 /** Folds `commands` over what runs. Throws where a worker would refuse. */
 export function simulate(running: HaproxyPlan, commands: readonly Command[]): HaproxyPlan {
@@ -15,8 +15,8 @@ function step(plan: HaproxyPlan, command: Command): HaproxyPlan {
       if (!plan.routes.has(command.key)) throw new Error(`Cannot set row "${command.key}": there is none`);
       return { ...plan, routes: new Map([...plan.routes, [command.key, command.value]]) };
     case "add-server": {
-      const { slot, server } = command;
-      const backend = backendOf(plan, slot);
+      const { slot, server, form } = command;
+      const backend = backendOf(plan, slot, form);
       if (backend.servers.has(server.name)) throw new Error(`Cannot add server "${slot}/${server.name}": it is there`);
       return withServer(plan, backend, { ...server, state: "maintenance" });
     }
@@ -44,10 +44,12 @@ function change<C extends { readonly slot: string; readonly name: string }>(
   return withServer(plan, backend, { ...serverOf(backend, command.name), ...changes(command) });
 }
 
-function backendOf(plan: HaproxyPlan, slot: string): Backend {
+/** A worker has no idea of what a spare is taken for. */
+function backendOf(plan: HaproxyPlan, slot: string, form?: Form): Backend {
   const backend = plan.backends.get(slot);
-  if (!backend) throw new Error(`Cannot find backend "${slot}"`);
-  return backend;
+  if (backend) return backend;
+  if (!form || !plan.spares.includes(slot)) throw new Error(`Cannot find backend "${slot}"`);
+  return { slot, service: "", pool: "all", form, servers: new Map() };
 }
 
 function serverOf(backend: Backend, name: string): Server {

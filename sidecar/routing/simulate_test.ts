@@ -2,8 +2,9 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { assign, settled } from "./assign.ts";
 import { diff } from "./diff.ts";
-import { ROUTES_FILE, TIMEOUTS } from "../config/print_egress.ts";
-import { EMPTY_PLAN, type HaproxyPlan } from "./plan.ts";
+import { ROUTES_FILE } from "../config/names.ts";
+import { TIMEOUTS } from "../config/print_base.ts";
+import { EMPTY_PLAN, type HaproxyPlan, type Wanted } from "./plan.ts";
 import { print } from "../config/print.ts";
 import { simulate } from "./simulate.ts";
 import { CommandSocket } from "../haproxy/command_socket.ts";
@@ -27,20 +28,31 @@ Deno.test("simulate() agrees with a real HAProxy, command by command", async () 
   await using rig = await startRig();
   const settings = { realm: "local", egress: { host: "127.0.0.1", port: rig.port }, timeouts: TIMEOUTS };
   await rig.map.change("nobody");
-  let running = assign(FIRST, EMPTY_PLAN);
-  await rig.haproxy.reload((generation) => print(running, settings, generation));
+  let running = assign(FIRST, EMPTY_PLAN, { spares: 40 });
+  await rig.haproxy.reload((generation) => print(running, settings, { generation }));
   const seed = crypto.getRandomValues(new Int32Array(1))[0] ?? 0;
   let told = 0;
-  for (const wanted of fc.sample(someWanted, { numRuns: 25, seed })) {
-    const next = assign(wanted, running);
+  let generation = 2;
+  for (const wanted of fc.sample(someWanted, { numRuns: 40, seed })) {
+    const next = assign(withoutPorts(wanted), running, { spares: 40 });
+    if (diff(running, next).kind === "reload") {
+      running = settled(next);
+      await rig.haproxy.reload((generation) => print(running, settings, { generation }));
+      generation++;
+      continue;
+    }
     // What is leaving goes at once here: this HAProxy has no requests.
     for (const plan of [next, settled(next)]) {
       const transition = diff(running, plan);
       assert.notEqual(transition.kind, "reload", `seed ${seed}`);
       for (const command of transition.kind === "runtime" ? transition.commands : []) {
-        await rig.haproxy.update((generation) => print(plan, settings, generation), [command]);
+        await rig.haproxy.update((generation) => print(plan, settings, { generation }), [command]);
         running = simulate(running, [command]);
-        assert.deepEqual(await observed(rig.data.workerSocket(2)), expected(running), `seed ${seed}: ${command.kind}`);
+        assert.deepEqual(
+          await observed(rig.data.workerSocket(generation)),
+          expected(running),
+          `seed ${seed}: ${command.kind}`,
+        );
         told++;
       }
       running = plan;
@@ -48,6 +60,11 @@ Deno.test("simulate() agrees with a real HAProxy, command by command", async () 
   }
   assert.ok(told > 100, `only ${told} commands were told with seed ${seed}`);
 });
+
+/** A port that chance chooses may be somebody else's. */
+function withoutPorts(wanted: Wanted): Wanted {
+  return new Map([...wanted].map(([name, { localPort: _, ...service }]) => [name, service]));
+}
 
 type Observed = { readonly servers: readonly string[]; readonly routes: readonly string[] };
 

@@ -1,6 +1,11 @@
 /** Maps by chance, small enough to collide often. */
 import fc from "fast-check";
-import { Instance_Status, type Service } from "../../proto/gen/portolan/v1/cluster_map_pb.ts";
+import {
+  Instance_Status,
+  type Service,
+  ServiceSpec_Balancer as Balancer,
+  ServiceSpec_Protocol as Protocol,
+} from "../../proto/gen/portolan/v1/cluster_map_pb.ts";
 import type { Wanted } from "../routing/plan.ts";
 import { instance, type RouteInit, service, wantedOf } from "./maps.ts";
 
@@ -27,12 +32,24 @@ const someInstance = fc.record({
   }),
 }).map(({ id, init }) => instance(id, init));
 
+const spec = fc.option(
+  fc.record({
+    protocol: fc.constantFrom(Protocol.HTTP1, Protocol.H2C, Protocol.TCP, Protocol.TLS),
+    balancer: fc.constantFrom(Balancer.P2C, Balancer.ROUND_ROBIN, Balancer.RING_HASH),
+    policy: fc.record({ timeoutMs: fc.constantFrom(0, 2_500) }),
+    limits: fc.record({ maxConnections: fc.constantFrom(0, 7), maxQueue: fc.constantFrom(0, 9) }),
+    localPort: fc.constantFrom(undefined, 5_001, 5_002),
+  }).map(({ localPort, ...rest }) => ({ ...rest, ...(localPort !== undefined && { localPort }) })),
+  { freq: 3, nil: undefined },
+);
+
 function someService(name: string): fc.Arbitrary<Service> {
   return fc.record({
     enabled: fc.boolean(),
+    spec,
     instances: fc.uniqueArray(someInstance, { selector: ({ id }) => id, maxLength: 4 }),
     aliases: fc.dictionary(fc.constantFrom("live", "canary"), route, { maxKeys: 2, noNullPrototype: true }),
-  }).map((init) => service(name, init));
+  }).map(({ spec, ...init }) => service(name, { ...init, ...(spec && { spec }) }));
 }
 
 /** What a realm of up to three services wants. */

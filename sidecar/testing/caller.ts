@@ -48,6 +48,11 @@ export class Caller implements Disposable {
     return { status: Number(first.split(" ")[1]), headers, body };
   }
 
+  /** Reads so many bytes, one character for each. */
+  take(count: number): Promise<string> {
+    return this.#take((text) => text.length < count ? undefined : count);
+  }
+
   [Symbol.dispose](): void {
     this.#connection.close();
   }

@@ -18,13 +18,16 @@ export class TestMap implements Omit<Following, "leave"> {
   #wake: (() => void) | undefined;
   #ended = false;
 
-  /** Puts services, deletes names; answers what was refused once all of it is applied. */
-  change(...changes: readonly (Service | string)[]): Promise<readonly Refusal[]> {
+  /**
+   * Puts services (under another name than theirs, if one is told beside), deletes names; answers what was refused once
+   * all of it is applied.
+   */
+  change(...changes: readonly (Service | string | readonly [name: string, Service])[]): Promise<readonly Refusal[]> {
     for (const change of changes) {
-      const name = typeof change === "string" ? change : change.name;
+      if (typeof change === "string") this.#services.delete(change);
+      const [name, service] = typeof change === "string" ? [change] : "name" in change ? [change.name, change] : change;
       this.#unseen.add(name);
-      if (typeof change === "string") this.#services.delete(name);
-      else this.#services.set(name, change);
+      if (service) this.#services.set(name, service);
     }
     const revision = ++this.#revision;
     this.#wake?.();

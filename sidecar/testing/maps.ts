@@ -1,5 +1,5 @@
 /** Services of a cluster map, for tests, in few words. */
-import { create } from "@bufbuild/protobuf";
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import {
   AliasSchema,
   type Instance,
@@ -7,9 +7,10 @@ import {
   InstanceSchema,
   type Service,
   ServiceSchema,
+  ServiceSpecSchema,
 } from "../../proto/gen/portolan/v1/cluster_map_pb.ts";
 import type { Wanted } from "../routing/plan.ts";
-import { render } from "../routing/render.ts";
+import { type Known, render } from "../routing/render.ts";
 
 /** A version, or shares by version. */
 export type RouteInit = number | { readonly split: Readonly<Record<number, number>>; readonly stickyHeader?: string };
@@ -28,6 +29,7 @@ export interface ServiceInit {
   readonly enabled?: boolean;
   readonly instances?: readonly Instance[];
   readonly aliases?: Readonly<Record<string, RouteInit>>;
+  readonly spec?: MessageInitShape<typeof ServiceSpecSchema>;
 }
 
 export function instance(id: string, init: InstanceInit = {}): Instance {
@@ -42,10 +44,11 @@ export function instance(id: string, init: InstanceInit = {}): Instance {
   });
 }
 
-export function service(name: string, { enabled = true, instances = [], aliases = {} }: ServiceInit): Service {
+export function service(name: string, { enabled = true, instances = [], aliases = {}, spec }: ServiceInit): Service {
   return create(ServiceSchema, {
     name,
     enabled,
+    ...(spec && { spec: create(ServiceSpecSchema, spec) }),
     instances: [...instances],
     aliases: Object.entries(aliases).map(([alias, route]) =>
       create(AliasSchema, {
@@ -59,10 +62,13 @@ export function service(name: string, { enabled = true, instances = [], aliases 
   });
 }
 
+/** Every host is its own address, and every instance answers. */
+export const ALL_KNOWN: Known = { addressOf: (host) => host, isEjected: () => false };
+
 /** What the services, all good and with IP addresses, render to. */
 export function wantedOf(...services: readonly Service[]): Wanted {
   return new Map(services.map((one) => {
-    const rendered = render(one.name, one, (host) => host);
+    const rendered = render(one.name, one, ALL_KNOWN);
     if (rendered.kind === "refused") throw new Error(rendered.reason);
     return [one.name, rendered.service];
   }));

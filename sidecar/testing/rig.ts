@@ -1,7 +1,8 @@
 /** A whole sidecar but the stream: a map that the test writes, a real HAProxy, real instances. */
 import { createLog, SILENT } from "../../proto/log.ts";
 import { DataFolder } from "../haproxy/data_folder.ts";
-import { TIMEOUTS, type Timeouts } from "../config/print_egress.ts";
+import { TIMEOUTS, type Timeouts } from "../config/print_base.ts";
+import type { EgressSettings } from "../config/print_egress.ts";
 import { Haproxy } from "../haproxy/haproxy.ts";
 import { type ReconcileOptions, Reconciler } from "../reconcile.ts";
 import { TestMap } from "./following.ts";
@@ -13,10 +14,17 @@ export interface Rig extends AsyncDisposable {
   /** Of the egress. */
   readonly port: number;
   readonly data: DataFolder;
+  readonly egress: EgressSettings;
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-export interface RigOptions extends Partial<Pick<ReconcileOptions, "reloadEveryMs" | "deleteAfterMs" | "lookup">> {
+export interface RigOptions extends
+  Partial<
+    Pick<
+      ReconcileOptions,
+      "reloadEveryMs" | "deleteAfterMs" | "lookup" | "spares" | "refillAfterMs" | "portRetryMs" | "isEjected"
+    >
+  > {
   readonly timeouts?: Partial<Timeouts>;
   readonly port?: number;
 }
@@ -28,13 +36,16 @@ export async function startRig({ timeouts, port = freePort(), ...options }: RigO
   const path = await Deno.makeTempDir({ prefix: "sidecar-" });
   const data = await DataFolder.open(path);
   const map = new TestMap();
-  const haproxy = new Haproxy({ data, log: LOG, onRestart: () => reconciler.poke() });
+  const haproxy = new Haproxy({ data, log: LOG, stopWithSidecar: true, onRestart: () => reconciler.look() });
+  const egress = { realm: "local", egress: { host: "127.0.0.1", port }, timeouts: { ...TIMEOUTS, ...timeouts } };
   const reconciler: Reconciler = new Reconciler({
     following: map,
     haproxy,
-    egress: { realm: "local", egress: { host: "127.0.0.1", port }, timeouts: { ...TIMEOUTS, ...timeouts } },
+    data,
+    egress,
     log: LOG,
     reloadEveryMs: 0,
+    spares: 0,
     ...options,
   });
   const stop = new AbortController();
@@ -46,6 +57,7 @@ export async function startRig({ timeouts, port = freePort(), ...options }: RigO
     reconciler,
     port,
     data,
+    egress,
     async [Symbol.asyncDispose]() {
       stop.abort();
       await running.finally(async () => {
@@ -84,4 +96,27 @@ export function startBackend(name: string, answer?: (request: Request) => Respon
     return server.finished;
   };
   return { port: server.addr.port, requests, [Symbol.asyncDispose]: end };
+}
+
+/** An instance that speaks no HTTP: it says its name, and then whatever is said to it. */
+export function startEcho(name: string): AsyncDisposable & { readonly port: number } {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const serve = async () => {
+    const talks: Promise<void>[] = [];
+    for await (const connection of listener) {
+      talks.push(
+        (async () => {
+          await connection.write(new TextEncoder().encode(name));
+          await connection.readable.pipeTo(connection.writable);
+        })().catch(() => {}),
+      );
+    }
+    await Promise.all(talks);
+  };
+  const served = serve();
+  const end = () => {
+    listener.close();
+    return served;
+  };
+  return { port: listener.addr.port, [Symbol.asyncDispose]: end };
 }

@@ -1,4 +1,5 @@
 /** All faults, in the order in which they run. */
+import { changingMap } from "./changing_map.ts";
 import { clockJumps } from "./clock_jumps.ts";
 import type { Fault } from "./fault.ts";
 import { fullDisk } from "./full_disk.ts";
@@ -7,8 +8,10 @@ import { massSilence } from "./mass_silence.ts";
 import { overtaken } from "./overtaken.ts";
 import { restored } from "./restored.ts";
 import { returningHerd } from "./returning_herd.ts";
+import { serverChurn } from "./server_churn.ts";
 import { silentReader } from "./silent_reader.ts";
 import { stopped } from "./stopped.ts";
+import { unrenderable } from "./unrenderable.ts";
 import { unusableFile } from "./unusable_file.ts";
 import { watchProperty } from "./watch_property.ts";
 
@@ -16,9 +19,12 @@ export const FAULTS: readonly Fault[] = [
   watchProperty,
   killed,
   stopped,
+  changingMap,
+  serverChurn,
   silentReader,
   restored,
   overtaken,
+  unrenderable,
   returningHerd,
   fullDisk,
   clockJumps,

@@ -2,6 +2,7 @@
 import { type Program, start } from "./program.ts";
 
 export interface Host extends AsyncDisposable {
+  /** The newest one. */
   readonly sidecar: Program;
   /** `http://…/api/v1/realms/local` */
   readonly api: string;
@@ -13,16 +14,40 @@ export interface Host extends AsyncDisposable {
   /** Kills the control plane; `revive` starts it again, on the same store and ports. */
   killControlPlane(): Promise<void>;
   reviveControlPlane(): Promise<void>;
+  /** Ends the sidecar, by SIGTERM or SIGKILL; `reviveSidecar` starts another on the same folder and ports. */
+  endSidecar(signal: Deno.Signal): Promise<void>;
+  /** Resolves once it serves. */
+  reviveSidecar(): Promise<void>;
   /** Resolves once the sidecar has applied everything that was written before. */
   applied(): Promise<void>;
+  /** What the sidecar's `/readyz` says. */
+  ready(): Promise<{ readonly ready: boolean; readonly reasons: readonly string[] }>;
   /** The sidecar's account of itself. */
-  state(): Promise<
-    { reloads: { reasons: string[] }[]; refused: { service: string }[]; haproxy: { workerPid: number } }
-  >;
+  state(): Promise<SidecarState>;
+}
+
+/** Some of what `/state` says. */
+export interface SidecarState {
+  readonly map: { readonly applied: { revision: string } | null; readonly from: string | null; readonly ageMs: number };
+  readonly reloads: { readonly count: number; readonly newest: readonly { readonly reasons: readonly string[] }[] };
+  readonly refused: readonly { readonly service: string; readonly reason: string }[];
+  readonly haproxy: {
+    readonly workerPid: number;
+    readonly adopted: boolean;
+    readonly oldWorkers: readonly unknown[];
+    readonly longStreamsCut: number;
+  };
+}
+
+export interface HostOptions {
+  /** Default: HAProxy ends with its sidecar. */
+  readonly haproxyOutlives?: boolean;
+  /** More flags of the sidecar. */
+  readonly sidecarFlags?: readonly string[];
 }
 
 /** Starts all of it on free ports; nothing is left of it after it is disposed. */
-export async function startHost(): Promise<Host> {
+export async function startHost({ haproxyOutlives = false, sidecarFlags = [] }: HostOptions = {}): Promise<Host> {
   await using started = new AsyncDisposableStack();
   const dataFolder = await Deno.makeTempDir({ prefix: "portolan-" });
   started.defer(() => Deno.remove(dataFolder, { recursive: true }));
@@ -37,29 +62,58 @@ export async function startHost(): Promise<Host> {
   };
   let controlPlane = await serve();
   const egressPort = freePort();
-  const sidecar = started.use(
-    start("sidecar/main.ts", "sidecar", [
-      ...["--data", `${dataFolder}/sidecar`, "--host-id", "test-host", "--control-plane", grpc],
-      ...["--egress", `127.0.0.1:${egressPort}`, "--admin", "127.0.0.1:0", "--stop-haproxy"],
-    ]),
-  );
-  const { admin } = await sidecar.logged("Serving");
+  const admin = `127.0.0.1:${freePort()}`;
+  started.defer(() => endHaproxy(dataFolder));
+  const sidecars = started.use(new AsyncDisposableStack());
+  const startSidecar = async () => {
+    const program = sidecars.use(
+      start("sidecar/main.ts", "sidecar", [
+        ...["--data", `${dataFolder}/sidecar`, "--host-id", "test-host", "--control-plane", grpc],
+        ...["--egress", `127.0.0.1:${egressPort}`, "--admin", admin, "--access-log", "off"],
+        ...(haproxyOutlives ? [] : ["--stop-haproxy"]),
+        ...sidecarFlags,
+      ]),
+    );
+    await program.logged("Serving");
+    return program;
+  };
+  let sidecar = await startSidecar();
   const api = `http://${http}/api/v1/realms/local`;
   const host: Host = {
-    sidecar,
+    get sidecar() {
+      return sidecar;
+    },
     api,
     egressPort,
     dataFolder,
     call: (method, path, body) => call(`${api}${path}`, method, body),
     killControlPlane: async () => void await controlPlane.end("SIGKILL"),
     reviveControlPlane: async () => void (controlPlane = await serve()),
+    endSidecar: async (signal) => void await sidecar.end(signal),
+    reviveSidecar: async () => void (sidecar = await startSidecar()),
     applied: () => applied(api),
+    ready: async () => await (await fetch(`http://${admin}/readyz`)).json(),
     state: async () => await (await fetch(`http://${admin}/state`)).json(),
     [Symbol.asyncDispose]: () => running.disposeAsync(),
   };
   await host.applied();
   const running = started.move();
   return host;
+}
+
+/** A HAProxy that no sidecar is left to end. */
+async function endHaproxy(dataFolder: string): Promise<void> {
+  for (const { name } of Deno.readDirSync("/proc")) {
+    if (!/^[0-9]+$/.test(name)) continue;
+    try {
+      if (!Deno.readLinkSync(`/proc/${name}/cwd`).startsWith(dataFolder)) continue;
+      Deno.kill(Number(name), "SIGKILL");
+    } catch {
+      // It has ended, or is somebody else's.
+    }
+  }
+  // What was killed still has the folder for a moment.
+  await new Promise((resolve) => setTimeout(resolve, 20));
 }
 
 async function call<T>(url: string, method: string, body?: unknown): Promise<T> {

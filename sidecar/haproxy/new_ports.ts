@@ -1,0 +1,26 @@
+/** Ports that a reload would have HAProxy listen at. */
+import { Refused } from "./data_folder.ts";
+
+/**
+ * Throws `Refused` if HAProxy cannot listen where `next` says and `running`, which it holds, does not. It would find out
+ * itself, but it has the worker that serves let go of its own ports meanwhile: for two seconds nobody could call.
+ */
+export function refuseTaken(next: string, running: string): void {
+  const held = bindsOf(running);
+  for (const [address, options] of bindsOf(next)) {
+    if (held.has(address)) continue;
+    try {
+      Deno.listen(options).close();
+    } catch (error) {
+      throw new Refused(`Cannot listen at ${address}: ${(error as Error).message}`);
+    }
+  }
+}
+
+function bindsOf(config: string): ReadonlyMap<string, { readonly hostname: string; readonly port: number }> {
+  const binds = new Map<string, { readonly hostname: string; readonly port: number }>();
+  for (const [, host = "", port = ""] of config.matchAll(/^ {2}bind ([0-9.]+|\[[0-9a-f:.]+\]):([0-9]+)(?: |$)/gm)) {
+    binds.set(`${host}:${port}`, { hostname: host.replace(/^\[|\]$/g, ""), port: Number(port) });
+  }
+  return binds;
+}

@@ -1,0 +1,82 @@
+/** Routes as rows of the map file that requests and connections are looked up in. */
+import type { Backend, HaproxyPlan, Pool, Wanted, WantedRoute, WantedService } from "./plan.ts";
+import { NO_INSTANCES, poolKey, TCP_ONLY, usable } from "./plan.ts";
+import { sharePrefixes } from "./shares.ts";
+
+type Rows = HaproxyPlan["routes"];
+
+export interface Placed {
+  readonly wanted: Wanted;
+  /** By what they hold. */
+  readonly slots: ReadonlyMap<string, Backend>;
+  /** By slot. */
+  readonly backends: ReadonlyMap<string, Backend>;
+  /** Those that there is a rule for. */
+  readonly stickyHeaders: readonly string[];
+  readonly before: Rows;
+  /** Services whose rows stay as they are. */
+  readonly frozen: ReadonlySet<string>;
+}
+
+/** The rows; the same object as before where they are the same, so that nobody has to compare or print it again. */
+export function rowsOf({ wanted, slots, backends, stickyHeaders, before, frozen }: Placed): Rows {
+  const rows = new Map(frozen.size === 0 ? [] : [...before].filter(([key]) => frozen.has(serviceOf(key))));
+  for (const service of wanted.values()) {
+    const { name, form, pools, routes } = service;
+    const slotOf = (pool: Pool) => pools.has(pool) ? slots.get(poolKey({ service: name, pool, form })) : undefined;
+    for (const route of routes) {
+      const placed = route.shares.every(({ pool }) => !pools.has(pool) || slotOf(pool)) &&
+        (route.stickyHeader === undefined || stickyHeaders.includes(route.stickyHeader));
+      if (placed) addRows(rows, service, route, slotOf);
+      else keepRows(rows, route, before, backends);
+    }
+  }
+  const same = rows.size === before.size && [...rows].every(([key, value]) => before.get(key) === value);
+  return same ? before : rows;
+}
+
+/** `canary.identity/12` is a row of identity. */
+function serviceOf(key: string): string {
+  return key.slice(0, key.indexOf("/")).split(".").at(-1) ?? "";
+}
+
+/** Headers that rows call sticky. */
+export function stickyRows(rows: Rows): readonly string[] {
+  return [...rows].filter(([key]) => key.endsWith(STICKY)).map(([, header]) => header);
+}
+
+/** End of the row that says which header is sticky; buckets are numbers, so no lookup of a bucket finds it. */
+const STICKY = "/s";
+
+function addRows(
+  rows: Map<string, string>,
+  { name, form }: WantedService,
+  route: WantedRoute,
+  slotOf: (pool: Pool) => Backend | undefined,
+): void {
+  // Bytes say no name: they come by the port of the service, and get what callers get who name no version.
+  const bytes = form.speaks === "tcp";
+  if (bytes) rows.set(`${route.name}/1`, TCP_ONLY);
+  if (bytes && route.name !== name) return;
+  const shares = sharePrefixes(route.shares.map(({ share }) => share));
+  route.shares.forEach(({ pool }, at) => {
+    const backend = slotOf(pool);
+    const value = backend && usable(backend.servers) ? backend.slot : NO_INSTANCES;
+    for (const prefix of shares[at] ?? []) rows.set(`${route.name}/${bytes ? "p" : ""}${prefix}`, value);
+  });
+  if (route.stickyHeader !== undefined) rows.set(route.name + STICKY, route.stickyHeader);
+}
+
+/** A route that waits for a reload leads where it led, as far as somebody is there. */
+function keepRows(
+  rows: Map<string, string>,
+  route: WantedRoute,
+  before: Rows,
+  backends: ReadonlyMap<string, Backend>,
+): void {
+  for (const [key, value] of before) {
+    if (!key.startsWith(`${route.name}/`)) continue;
+    const backend = backends.get(value);
+    rows.set(key, backend && !usable(backend.servers) ? NO_INSTANCES : value);
+  }
+}
