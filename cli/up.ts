@@ -137,6 +137,7 @@ function sidecarArgs({ egress, admin, realm, hostId, zone, insecure }: UpSetting
   return [
     ...["--data", join(data, "sidecar"), "--egress", formatAddress(egress), "--admin", formatAddress(admin)],
     ...["--realm", realm, "--host-id", hostId, "--zone", zone, "--stop-haproxy"],
+    ...["--access-log", join(data, "logs", "access.log")],
     ...(insecure ? ["--insecure"] : []),
   ];
 }

@@ -34,6 +34,7 @@ export interface Times {
 }
 
 export class Sum {
+  #requests = 0;
   readonly #counts = new Array<number>(COUNTS).fill(0);
   /** Means times requests. */
   readonly #spent = new Array<number>(TIMES).fill(0);
@@ -43,15 +44,15 @@ export class Sum {
   addRow(figures: readonly number[]): void {
     const requests = requestsOf(figures);
     const spent = figures.slice(COUNTS, COUNTS + TIMES).map((mean) => mean * requests);
-    this.#add(figures, spent, figures.slice(COUNTS + TIMES));
+    this.#add(requests, figures, spent, figures.slice(COUNTS + TIMES));
   }
 
   add(other: Sum): void {
-    this.#add(other.#counts, other.#spent, other.#maxima);
+    this.#add(other.#requests, other.#counts, other.#spent, other.#maxima);
   }
 
   json(): FiguresJson {
-    const requests = requestsOf(this.#counts);
+    const requests = this.#requests;
     const count = (figure: Figure) => this.#counts[AT[figure]] as number;
     const times = (at: number): Times => ({
       // To a tenth of a ms: what is weighted is whole.
@@ -82,7 +83,8 @@ export class Sum {
     };
   }
 
-  #add(counts: readonly number[], spent: readonly number[], maxima: readonly number[]): void {
+  #add(requests: number, counts: readonly number[], spent: readonly number[], maxima: readonly number[]): void {
+    this.#requests += requests;
     for (let at = 0; at < COUNTS; at++) (this.#counts[at] as number) += counts[at] as number;
     for (let at = 0; at < TIMES; at++) {
       (this.#spent[at] as number) += spent[at] as number;

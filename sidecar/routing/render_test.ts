@@ -2,16 +2,9 @@ import assert from "node:assert/strict";
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import fc from "fast-check";
 import { Instance_Status, type Service, ServiceSchema } from "../../proto/gen/portolan/v1/cluster_map_pb.ts";
-import { assign } from "./assign.ts";
-import { commandText } from "../haproxy/command_text.ts";
-import { diff } from "./diff.ts";
-import { TIMEOUTS } from "../config/print_base.ts";
-import { EMPTY_PLAN, type Servers, usable } from "./plan.ts";
-import { print } from "../config/print.ts";
+import { type Servers, usable } from "./plan.ts";
 import { render } from "./render.ts";
 import { ALL_KNOWN, instance, service } from "../testing/maps.ts";
-
-const SETTINGS = { realm: "local", egress: { host: "127.0.0.1", port: 7410 }, timeouts: TIMEOUTS };
 
 Deno.test("render() makes a pool of each version, and one of all while live is not set", () => {
   const instances = [instance("i1"), instance("i2", { version: 2 })];
@@ -100,93 +93,6 @@ Deno.test("render() refuses what is no service, with the reason", () => {
     assert.match(rendered.reason, reason);
   }
 });
-
-/** Text that is nearly good, or evil. */
-const text = fc.oneof(
-  fc.constantFrom("identity", "i1", "live", "v1", "x-user", "127.0.0.1", "::1", "a.internal", ""),
-  fc.constantFrom(
-    "i1\n  server evil 1.2.3.4:1",
-    "i1 weight 9",
-    "i1;disable frontend egress",
-    "a'b",
-    "a\0b",
-    "v1.x",
-    "x/1",
-  ),
-  fc.string({ unit: "binary", maxLength: 6 }),
-);
-const number = fc.oneof(fc.integer({ min: 0, max: 300 }), fc.constantFrom(0, 1, 80, 5000, 10_000, 65_536, 2 ** 32 - 1));
-const evilService = fc.record({
-  name: text,
-  enabled: fc.boolean(),
-  spec: fc.record({
-    protocol: fc.integer({ min: 0, max: 5 }),
-    balancer: fc.integer({ min: 0, max: 4 }),
-    policy: fc.record({ timeoutMs: number }),
-    limits: fc.record({ maxConnections: number, maxQueue: number }),
-    localPort: number,
-  }),
-  instances: fc.array(
-    fc.record({ id: text, host: text, port: number, version: number, weight: number, enabled: fc.boolean() }),
-    { maxLength: 3 },
-  ),
-  aliases: fc.array(
-    fc.record({
-      name: text,
-      route: fc.record({
-        version: number,
-        split: fc.array(fc.record({ version: number, share: number }), { maxLength: 2 }),
-        stickyHeader: text,
-      }),
-    }),
-    { maxLength: 2 },
-  ),
-});
-
-Deno.test("whatever the stream brings, no foreign line comes into files or onto the socket", () => {
-  let taken = 0;
-  fc.assert(
-    fc.property(evilService, text, (init, address) => {
-      const one = create(ServiceSchema, init);
-      const rendered = render(one.name, one, {
-        ...ALL_KNOWN,
-        addressOf: (host) => /^[0-9.:]+$/.test(host) ? host : address,
-      });
-      if (rendered.kind === "refused") return;
-      taken++;
-      const plan = assign(new Map([[one.name, rendered.service]]), EMPTY_PLAN);
-      const { config, routes } = print(plan, SETTINGS, { generation: 1 });
-      const own = config.text.slice(config.text.indexOf("\nbackend b001 from"));
-      if (plan.backends.size > 0) { for (const row of own.split("\n")) assert.match(row, CONFIG_LINE); }
-      for (const row of routes.text.split("\n")) assert.match(row, MAP_LINE);
-      const empty = {
-        ...plan,
-        backends: new Map([...plan.backends].map(([slot, backend]) => [slot, { ...backend, servers: new Map() }])),
-      };
-      const transition = diff(empty, plan);
-      if (transition.kind !== "runtime") return;
-      for (const command of transition.commands) {
-        if (command.kind !== "set-route" && command.kind !== "replace-routes") {
-          assert.match(commandText(command).text, COMMAND);
-        }
-      }
-    }),
-    { numRuns: 100_000 },
-  );
-  assert.ok(taken > 100, `only ${taken} were services at all`);
-});
-
-const OPTIONS = "(?: pool-purge-delay 100ms| proto h2)?(?: maxconn [0-9]+)?";
-const CONFIG_LINE = new RegExp(
-  "^(?:|# [a-z0-9-]+: (?:all instances|version [0-9]+)(?:, (?:h2c|tcp|round_robin|ring_hash|[0-9]+ (?:ms|at once|waiting)))*" +
-    "|backend b[0-9]+ from (?:service|bytes)|  balance (?:roundrobin|hash var\\(txn\\.key\\))|  timeout server [0-9]+ms" +
-    "|  tcp-request content reject if { avg_queue ge [0-9]+ }|  http-request return status 503 [^\n]* if { avg_queue ge [0-9]+ }" +
-    `|  server [a-z0-9-]+ [0-9a-f.:[\\]]+:[0-9]+ weight [0-9]+${OPTIONS}(?: disabled)?)$`,
-);
-const MAP_LINE = /^(?:|[a-z0-9.-]+\/(?:p?1[0-9]{0,4} (?:b[0-9]{3,}|no_instances|tcp_only)|s [a-z0-9-]+))$/;
-const COMMAND = new RegExp(
-  `^(?:add server|set server) b[0-9]{3,}/[a-z0-9-]+ (?:[0-9a-f.:[\\]]+:[0-9]+ weight [0-9]+${OPTIONS}|state ready)$`,
-);
 
 function raw(init: MessageInitShape<typeof ServiceSchema>): Service {
   return create(ServiceSchema, { name: "identity", ...init } as MessageInitShape<typeof ServiceSchema>);

@@ -3,6 +3,7 @@ import { changingMap } from "./changing_map.ts";
 import { clockJumps } from "./clock_jumps.ts";
 import type { Fault } from "./fault.ts";
 import { fullDisk } from "./full_disk.ts";
+import { injection } from "./injection.ts";
 import { killed } from "./killed.ts";
 import { massSilence } from "./mass_silence.ts";
 import { overtaken } from "./overtaken.ts";
@@ -25,6 +26,7 @@ export const FAULTS: readonly Fault[] = [
   restored,
   overtaken,
   unrenderable,
+  injection,
   returningHerd,
   fullDisk,
   clockJumps,
