@@ -63,7 +63,7 @@ Deno.test("a services folder tells of changes, also where it came later, was rep
   await hears(() => Deno.remove(path, { recursive: true }));
   await Deno.mkdir(path);
   await hears(() => write(path, { "c.json": "1" }));
-  await Deno.remove(path, { recursive: true });
+  await hears(() => Deno.remove(path, { recursive: true }));
 
   // As config maps are mounted.
   for (const version of ["v1", "v2"]) {

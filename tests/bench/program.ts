@@ -30,8 +30,8 @@ export class Program implements AsyncDisposable, Costs {
     });
   }
 
-  static start(command: string, args: readonly string[]): Program {
-    const child = new Deno.Command(command, { args: [...args], cwd: ROOT, stdout: "piped", stderr: "piped" }).spawn();
+  static start(command: string, args: readonly string[], cwd: string = ROOT): Program {
+    const child = new Deno.Command(command, { args: [...args], cwd, stdout: "piped", stderr: "piped" }).spawn();
     return new Program([command, ...args].join(" "), child);
   }
 
@@ -57,14 +57,16 @@ export class Program implements AsyncDisposable, Costs {
   }
 
   cpuMs(): number {
-    // Fields 14 and 15, proc(5); the second one may hold spaces, and ends with a parenthesis.
-    const fields = Deno.readTextFileSync(`/proc/${this.#child.pid}/stat`).split(") ").at(-1)?.split(" ") ?? [];
-    return (Number(fields[11]) + Number(fields[12])) * TICK_MS;
+    return costsOf(this.#child.pid).cpuMs();
   }
 
   memoryMb(): number {
-    const text = Deno.readTextFileSync(`/proc/${this.#child.pid}/status`);
-    return Number(/VmRSS:\s+([0-9]+) kB/.exec(text)?.[1]) * 1_024 / 1e6;
+    return costsOf(this.#child.pid).memoryMb();
+  }
+
+  /** Does not wait for anything. */
+  signal(signal: Deno.Signal): void {
+    this.#child.kill(signal);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -87,6 +89,21 @@ export class Program implements AsyncDisposable, Costs {
       for (const line of lines) for (const one of [...this.#waiting]) one.take(line);
     }
   }
+}
+
+/** The costs of a process by its id, of all of its threads. */
+export function costsOf(pid: number): Costs {
+  return {
+    cpuMs() {
+      // Fields 14 and 15, proc(5); the second one may hold spaces, and ends with a parenthesis.
+      const fields = Deno.readTextFileSync(`/proc/${pid}/stat`).split(") ").at(-1)?.split(" ") ?? [];
+      return (Number(fields[11]) + Number(fields[12])) * TICK_MS;
+    },
+    memoryMb() {
+      const text = Deno.readTextFileSync(`/proc/${pid}/status`);
+      return Number(/VmRSS:\s+([0-9]+) kB/.exec(text)?.[1]) * 1_024 / 1e6;
+    },
+  };
 }
 
 /** The JSON object that a line is, if it has what `has` names. */

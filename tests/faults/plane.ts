@@ -1,6 +1,7 @@
 /** A control plane as users run it, whose process can be killed, stopped and started again where it was. */
 import assert from "node:assert/strict";
 import { type Program, start } from "../scenario/testing/program.ts";
+import { stablePort } from "../scenario/testing/stable_port.ts";
 
 export interface PlaneOptions {
   /** Holds the store. */
@@ -92,28 +93,4 @@ export class Plane implements AsyncDisposable {
 function assertNoFaults(output: string): void {
   const faults = output.split("\n").filter((line) => line !== "" && !/"level":"(?:info|warn)"/.test(line));
   assert.deepEqual(faults, [], "the control plane logged errors");
-}
-
-const given = new Set<number>();
-
-/**
- * Lies below the ports that outgoing connections are made from: one of those would now and then keep a control plane
- * that was killed from listening again, or even connect to itself.
- */
-function stablePort(): number {
-  for (;;) {
-    const port = 10_000 + Math.floor(Math.random() * 20_000);
-    if (given.has(port) || !isFree(port)) continue;
-    given.add(port);
-    return port;
-  }
-}
-
-function isFree(port: number): boolean {
-  try {
-    Deno.listen({ hostname: "127.0.0.1", port }).close();
-    return true;
-  } catch {
-    return false;
-  }
 }

@@ -1,5 +1,6 @@
 /** One host: a control plane, a sidecar with its HAProxy, and instances that answer who they are. */
 import { type Program, start } from "./program.ts";
+import { stablePort } from "./stable_port.ts";
 
 export interface Host extends AsyncDisposable {
   /** The newest one. */
@@ -16,8 +17,10 @@ export interface Host extends AsyncDisposable {
   reviveControlPlane(): Promise<void>;
   /** Ends the sidecar, by SIGTERM or SIGKILL; `reviveSidecar` starts another on the same folder and ports. */
   endSidecar(signal: Deno.Signal): Promise<void>;
-  /** Resolves once it serves. */
-  reviveSidecar(): Promise<void>;
+  /** Resolves once it serves; rejects when it ends before. `env` is on top of this program's. */
+  reviveSidecar(env?: Readonly<Record<string, string>>): Promise<void>;
+  /** Kills HAProxy, its master and its workers, at once; a sidecar that runs starts it again. */
+  killHaproxy(): Promise<void>;
   /** Resolves once the sidecar has applied everything that was written before. */
   applied(): Promise<void>;
   /** What the sidecar's `/readyz` says. */
@@ -51,7 +54,7 @@ export async function startHost({ haproxyOutlives = false, sidecarFlags = [] }: 
   await using started = new AsyncDisposableStack();
   const dataFolder = await Deno.makeTempDir({ prefix: "portolan-" });
   started.defer(() => Deno.remove(dataFolder, { recursive: true }));
-  const [http, grpc] = [`127.0.0.1:${freePort()}`, `127.0.0.1:${freePort()}`];
+  const [http, grpc] = [`127.0.0.1:${stablePort()}`, `127.0.0.1:${stablePort()}`];
   const args = ["--data", dataFolder, "--http", http, "--grpc", grpc];
   // Grows while the host runs.
   const controlPlanes = started.use(new AsyncDisposableStack());
@@ -61,23 +64,20 @@ export async function startHost({ haproxyOutlives = false, sidecarFlags = [] }: 
     return program;
   };
   let controlPlane = await serve();
-  const egressPort = freePort();
-  const admin = `127.0.0.1:${freePort()}`;
-  started.defer(() => endHaproxy(dataFolder));
+  const egressPort = stablePort();
+  const admin = `127.0.0.1:${stablePort()}`;
+  started.defer(() => killHaproxy(dataFolder));
   const sidecars = started.use(new AsyncDisposableStack());
-  const startSidecar = async () => {
-    const program = sidecars.use(
-      start("sidecar/main.ts", "sidecar", [
-        ...["--data", `${dataFolder}/sidecar`, "--host-id", "test-host", "--control-plane", grpc],
-        ...["--egress", `127.0.0.1:${egressPort}`, "--admin", admin, "--access-log", "off"],
-        ...(haproxyOutlives ? [] : ["--stop-haproxy"]),
-        ...sidecarFlags,
-      ]),
-    );
-    await program.logged("Serving");
-    return program;
-  };
-  let sidecar = await startSidecar();
+  const flags = [
+    ...["--data", `${dataFolder}/sidecar`, "--host-id", "test-host", "--control-plane", grpc],
+    ...["--egress", `127.0.0.1:${egressPort}`, "--admin", admin, "--access-log", "off"],
+    ...(haproxyOutlives ? [] : ["--stop-haproxy"]),
+    ...sidecarFlags,
+  ];
+  const startSidecar = (env: Readonly<Record<string, string>> = {}) =>
+    sidecars.use(start("sidecar/main.ts", "sidecar", flags, env));
+  let sidecar = startSidecar();
+  await sidecar.logged("Serving");
   const api = `http://${http}/api/v1/realms/local`;
   const host: Host = {
     get sidecar() {
@@ -90,7 +90,11 @@ export async function startHost({ haproxyOutlives = false, sidecarFlags = [] }: 
     killControlPlane: async () => void await controlPlane.end("SIGKILL"),
     reviveControlPlane: async () => void (controlPlane = await serve()),
     endSidecar: async (signal) => void await sidecar.end(signal),
-    reviveSidecar: async () => void (sidecar = await startSidecar()),
+    async reviveSidecar(env) {
+      sidecar = startSidecar(env);
+      await sidecar.logged("Serving");
+    },
+    killHaproxy: () => killHaproxy(dataFolder),
     applied: () => applied(api),
     ready: async () => await (await fetch(`http://${admin}/readyz`)).json(),
     state: async () => await (await fetch(`http://${admin}/state`)).json(),
@@ -101,8 +105,8 @@ export async function startHost({ haproxyOutlives = false, sidecarFlags = [] }: 
   return host;
 }
 
-/** A HAProxy that no sidecar is left to end. */
-async function endHaproxy(dataFolder: string): Promise<void> {
+/** Found by the folder that it runs in, whoever has started it. */
+async function killHaproxy(dataFolder: string): Promise<void> {
   for (const { name } of Deno.readDirSync("/proc")) {
     if (!/^[0-9]+$/.test(name)) continue;
     try {
@@ -138,12 +142,6 @@ async function applied(api: string): Promise<void> {
     // Who cannot use all of it lags, and has applied the rest.
     if (laggards.every(({ applied }) => BigInt(applied?.revision ?? 0) >= BigInt(revision))) return;
   }
-}
-
-/** A port that nobody listens on at the moment. */
-export function freePort(): number {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return listener.addr.port;
 }
 
 /** An instance of a service that answers with its name, and counts what it was asked. */

@@ -11,34 +11,43 @@ export interface Program extends AsyncDisposable {
   logged(message: string): Promise<LogLine>;
   /** Everything that it wrote to standard error so far. */
   output(): string;
+  /** Settles when it has ended by itself, or was ended. */
+  readonly ended: Promise<Deno.CommandStatus>;
   /** Sends the signal and resolves with how the program ended. */
   end(signal: Deno.Signal): Promise<Deno.CommandStatus>;
 }
 
-/** Starts `entry` with the permission set `rights`. Disposing ends it gently. */
-export function start(entry: string, rights: string, args: readonly string[]): Program {
+/** Starts `entry` with the permission set `rights`, and `env` on top of this program's. Disposing ends it gently. */
+export function start(
+  entry: string,
+  rights: string,
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): Program {
   const child = new Deno.Command(Deno.execPath(), {
     args: ["run", "--quiet", "--cached-only", "--frozen", `-P=${rights}`, entry, ...args],
     cwd: ROOT,
+    env,
     stdin: "null",
     stdout: "null",
     stderr: "piped",
   }).spawn();
   const lines = new Lines();
   const read = lines.read(child.stderr);
-  const end = async (signal: Deno.Signal) => {
+  const ended = Promise.all([child.status, read]).then(([status]) => status);
+  const end = (signal: Deno.Signal) => {
     try {
       child.kill(signal);
     } catch {
       // It has ended already.
     }
-    const [status] = await Promise.all([child.status, read]);
-    return status;
+    return ended;
   };
   return {
     pid: child.pid,
     logged: (message) => lines.first(message),
     output: () => lines.text,
+    ended,
     end,
     [Symbol.asyncDispose]: async () => void await end("SIGTERM"),
   };

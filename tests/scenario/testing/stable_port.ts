@@ -1,0 +1,25 @@
+/** Ports of programs that are ended and started again. */
+
+const given = new Set<number>();
+
+/**
+ * A free one that nobody else gets. It lies below the ports that outgoing connections are made from: one of those would
+ * now and then keep a program that was killed from listening again, or even connect to itself.
+ */
+export function stablePort(): number {
+  for (;;) {
+    const port = 10_000 + Math.floor(Math.random() * 20_000);
+    if (given.has(port) || !isFree(port)) continue;
+    given.add(port);
+    return port;
+  }
+}
+
+function isFree(port: number): boolean {
+  try {
+    Deno.listen({ hostname: "127.0.0.1", port }).close();
+    return true;
+  } catch {
+    return false;
+  }
+}
