@@ -5,15 +5,16 @@ import type { Log } from "../proto/log.ts";
 import { type Address, formatAddress } from "../proto/settings.ts";
 import { VERSION } from "../proto/version.ts";
 import { formatPosition } from "../sdk-ts/fold.ts";
-import { follow, type Following, type FollowOptions, type SavedSnapshot } from "../sdk-ts/follow.ts";
+import { follow, type Following, type FollowOptions, type SavedSnapshot, type Snapshot } from "../sdk-ts/follow.ts";
 import { accessLine } from "./access/access_line.ts";
 import { AccessListener } from "./access/access_listener.ts";
-import { openAccessLog } from "./access/access_log.ts";
+import { type AccessLog, openAccessLog } from "./access/access_log.ts";
 import { callableOf } from "./access/callable.ts";
 import { Ejecting } from "./access/ejecting.ts";
 import type { Ended } from "./access/ended.ts";
 import { targetOf } from "./access/target.ts";
 import { createAdmin } from "./admin/admin.ts";
+import { Measures } from "./admin/measures.ts";
 import type { AdminSources } from "./admin/sources.ts";
 import { ACCESS_SOCKET } from "./config/names.ts";
 import { TIMEOUTS } from "./config/print_base.ts";
@@ -62,28 +63,47 @@ export async function runSidecar(settings: SidecarSettings, log: Log, signal: Ab
     log,
     ...(left && { running: left }),
     isEjected: (service, id) => ejecting.isEjected(service, id),
-    onApplied: (snapshot) => savedMap.save(snapshot),
+    onApplied: (snapshot) => {
+      savedMap.save(snapshot);
+      parts.snapshot = snapshot;
+      parts.measures?.applied(snapshot);
+    },
     oldWorkers: async () => (await haproxy.oldWorkers()).length,
   });
-  parts.heard = (ended) => {
-    ejecting.heard(ended);
-    accessLog.add(accessLine(ended, targetOf(ended, reconciler.routed)));
-  };
+  parts.heard = (ended) => heard(ended, { parts, ejecting, accessLog, reconciler });
   const registrar = used.use(await registrarOf(settings, { data, following, reconciler, log }));
-  const admin = adminOf(settings, {
+  const sources = sourcesOf(settings, {
     reconciler,
     haproxy,
     following,
+    snapshot: () => parts.snapshot,
+    ...(left && { left }),
     ...(saved && { saved }),
     ejecting,
     accessLog,
     ...(registrar && { registrar }),
     log,
   });
+  parts.measures = new Measures(sources);
+  const admin = createAdmin(sources, parts.measures);
   const listener = used.use(listen(settings.admin, admin.fetch));
   log.info("Serving", { realm, egress: formatAddress(settings.egress), admin: listener.address });
   await reconciler.run(signal);
   log.info("Stopping");
+}
+
+interface Hearing {
+  readonly parts: Parts;
+  readonly ejecting: Ejecting;
+  readonly accessLog: AccessLog;
+  readonly reconciler: Reconciler;
+}
+
+function heard(ended: Ended, { parts, ejecting, accessLog, reconciler }: Hearing): void {
+  const target = targetOf(ended, reconciler.routed);
+  ejecting.heard(ended);
+  parts.measures?.heard(ended, target);
+  accessLog.add(accessLine(ended, target));
 }
 
 /** `undefined` where no services are to be registered. */
@@ -110,6 +130,8 @@ interface Parts {
   heard(ended: Ended): void;
   following?: Following;
   reconciler?: Reconciler;
+  snapshot?: Snapshot;
+  measures?: Measures;
 }
 
 function scopeOf({ realm, services }: SidecarSettings): FollowOptions["scope"] {
@@ -129,19 +151,22 @@ function followAs(settings: SidecarSettings, saved: SavedSnapshot | undefined, l
 
 type Told = Pick<
   AdminSources,
-  "reconciler" | "following" | "saved" | "left" | "ejecting" | "accessLog" | "registrar" | "log"
+  "reconciler" | "following" | "snapshot" | "saved" | "left" | "ejecting" | "accessLog" | "registrar" | "log"
 >;
 
-function adminOf({ realm, egress, hostId, zone }: SidecarSettings, sources: Told & { readonly haproxy: Haproxy }) {
-  const { haproxy } = sources;
-  return createAdmin({
+function sourcesOf(
+  { realm, egress, hostId, zone }: SidecarSettings,
+  told: Told & { readonly haproxy: Haproxy },
+): AdminSources {
+  const { haproxy } = told;
+  return {
     realm,
     egress: formatAddress(egress),
     hostId,
     ...(zone !== undefined && { zone }),
     ask: () => haproxy.statistics(),
-    ...sources,
-  });
+    ...told,
+  };
 }
 
 /** Whether a saved map is not older than the one that HAProxy's files say. */

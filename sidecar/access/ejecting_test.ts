@@ -48,7 +48,7 @@ function ended({ status = 200, ...said }: Partial<Ended> & { status?: number } =
   };
 }
 
-const SILENCE = { termination: "sH", status: 504 };
+const SILENCE = { termination: "sH", status: 504, totalMs: 3_000 };
 
 Deno.test("an instance that fails five times in a row is left out for 30 s, and comes back by itself", async () => {
   const { ejecting, clock, changes, out } = judging(["i1", "i2", "i3"]);

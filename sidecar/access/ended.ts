@@ -78,6 +78,9 @@ export function parseEnded(line: string): Ended | undefined {
 /** Beyond what is counted, and what is a time. */
 const MOST = 2 ** 51;
 
+/** An instance that was silent for less than this had no time to answer, in ms. */
+const LEAST_SILENCE_MS = 1_000;
+
 /** What an ended request says about the instance that it was sent to. */
 export type Verdict = "answered" | "failed" | "nothing";
 
@@ -85,11 +88,13 @@ export type Verdict = "answered" | "failed" | "nothing";
  * Whether the instance answered. Connections that could not be made are no part of this: where HAProxy went on to
  * another instance, the line names only that one.
  */
-export function verdictOf({ server, termination, request }: Ended): Verdict {
+export function verdictOf({ server, termination, totalMs, request }: Ended): Verdict {
   if (server === undefined || !request) return "nothing";
   const [who, when] = termination;
-  // Before its headers: it died, said what is no HTTP, or was silent for too long.
-  if ("SsP".includes(who ?? "") && when === "H") return "failed";
+  // A caller in a hurry says nothing about an instance that all others share.
+  if (who === "s" && when === "H") return totalMs < LEAST_SILENCE_MS ? "nothing" : "failed";
+  // Before its headers: it died, or said what is no HTTP.
+  if ("SP".includes(who ?? "") && when === "H") return "failed";
   if (who !== "-" && when !== "D") return "nothing";
   if (request.status === 503 && request.later) return "nothing";
   return [502, 503, 504].includes(request.status) ? "failed" : "answered";

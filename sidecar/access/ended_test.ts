@@ -104,9 +104,11 @@ const VERDICTS:
 
 Deno.test("verdictOf() says what an end tells about the instance", () => {
   for (const [termination, status, later, verdict] of VERDICTS) {
-    const one = { ...ended(), termination, request: { ...REQUEST, status, later } };
+    const one = { ...ended(), termination, totalMs: 1_000, request: { ...REQUEST, status, later } };
     assert.equal(verdictOf(one), verdict, `${termination} ${status}`);
     assert.equal(verdictOf({ ...one, server: undefined }), "nothing");
+    // A caller who gave it less than a second says nothing about it.
+    if (termination === "sH") assert.equal(verdictOf({ ...one, totalMs: 999 }), "nothing");
     const { request: _, ...connection } = one;
     assert.equal(verdictOf(connection), "nothing");
   }

@@ -38,7 +38,7 @@ export function egressText(settings: EgressSettings, generation: number, plan: H
 function rulesText({ realm }: EgressSettings, stickyHeaders: readonly string[]): Text {
   return joined([
     line`defaults egress from base`,
-    line`  log ring@access format raw local0`,
+    line`  log ring@access len 8192 format raw local0`,
     requestFormat(),
     line`  # At a port of its own a service needs no name.`,
     line`  http-request set-header Portolan-Service %[fe_name,field(2,.)] if { fe_name -m beg local. }`,

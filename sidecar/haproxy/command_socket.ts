@@ -9,7 +9,8 @@ const PATIENCE_MS = 5_000;
 
 const PROMPT = "\n> ";
 
-export type MasterCommand = "show proc" | "reload" | `@!${number} show ${"info" | "sess"}`;
+/** What is asked without a prompt: of a master, which has others, and where the answer is long. */
+export type LoneCommand = "show proc" | "reload" | `@!${number} show ${"info" | "sess"}` | "show stat -1 7 -1";
 
 /** One connection, in HAProxy's interactive mode, in which every answer ends with a prompt. */
 export class CommandSocket implements Disposable {
@@ -38,7 +39,7 @@ export class CommandSocket implements Disposable {
   }
 
   /** Sends one command to a master, whose prompts are others, and reads until it closes. */
-  static async once(path: string, command: MasterCommand, withinMs = PATIENCE_MS): Promise<string> {
+  static async once(path: string, command: LoneCommand, withinMs = PATIENCE_MS): Promise<string> {
     using socket = new CommandSocket(await Deno.connect({ transport: "unix", path }), withinMs);
     await socket.#write(`${command}\nquit\n`);
     while (await socket.#receive());

@@ -3,9 +3,8 @@ import { phrase, Word } from "../config/text.ts";
 import { CommandSocket } from "./command_socket.ts";
 
 /** Frontends, backends and servers, as HAProxy tells them: CSV, the first line names the columns. */
-export async function statistics(socketPath: string): Promise<string> {
-  using socket = await CommandSocket.open(socketPath);
-  return await socket.ask(phrase`show stat -1 7 -1`);
+export function statistics(socketPath: string): Promise<string> {
+  return CommandSocket.once(socketPath, "show stat -1 7 -1");
 }
 
 /** How often each server of a backend could not be connected to, by name: for good, or before another try. */

@@ -1,5 +1,5 @@
 /** The services folder: what is in its files, and when to look again. */
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import type { Log } from "../../proto/log.ts";
 import { type Found } from "./roll.ts";
 import { MOST_BYTES, SUFFIX } from "./service_file.ts";
@@ -22,7 +22,13 @@ const MOST_READS = 20;
 
 export class ServicesFolder implements Disposable {
   readonly #options: FolderOptions;
-  #watched: { readonly id: string; readonly watcher: Deno.FsWatcher } | undefined;
+  #watcher: Deno.FsWatcher | undefined;
+  /** As last found since it is watched. */
+  #contents: Contents | undefined;
+  /** Something, since the last look at what is in it. */
+  #hasHeard = false;
+  /** Something was found of which nothing was told: it may be another folder that has the path. */
+  #isDeaf = false;
   #isBlind = false;
 
   constructor(options: FolderOptions) {
@@ -34,30 +40,35 @@ export class ServicesFolder implements Disposable {
    * replaces it, is not taken for what it is to be.
    */
   async settled(): Promise<Contents> {
-    let before = await this.#read();
-    for (let reads = 1; reads < MOST_READS; reads++) {
-      await new Promise((done) => setTimeout(done, SETTLE_MS));
-      const now = await this.#read();
-      if (sameContents(before, now)) return now;
-      before = now;
+    const hadHeard = this.#hasHeard;
+    this.#hasHeard = false;
+    let [before, now] = [await this.#read(), await this.#readLater()];
+    for (let reads = 2; reads < MOST_READS && !sameContents(before, now); reads++) {
+      [before, now] = [now, await this.#readLater()];
     }
-    return before;
+    const hasChanged = this.#contents !== undefined && !sameContents(this.#contents, now);
+    this.#isDeaf = hasChanged && !hadHeard && !this.#hasHeard;
+    return this.#contents = now;
   }
 
-  /** Sees to it that changes are heard of in the folder that has the path now: it may be another one, or back. */
-  async watch(): Promise<void> {
-    const { path } = this.#options;
-    const id = await Deno.stat(path).then(({ dev, ino }) => `${dev}:${ino}`, () => undefined);
-    if (this.#watched?.id === id) return;
-    this.#forget();
-    if (id === undefined) return;
+  /**
+   * Sees to it that changes are heard of, as far as they can be: the folder may not be there yet, or another one may have
+   * its path now. To be called before each look at it, every few seconds.
+   */
+  watch(): void {
+    if (this.#watcher) {
+      if (!this.#isDeaf) return;
+      this.#forget();
+      // The next time: who listens again before this has ended hears nothing.
+      return;
+    }
     try {
-      const watcher = Deno.watchFs(path, { recursive: false });
-      this.#watched = { id, watcher };
-      this.#isBlind = false;
-      this.#hear(watcher).catch((error) => this.#blind(error));
+      this.#watcher = Deno.watchFs(this.#options.path, { recursive: false });
+      this.#contents = undefined;
+      this.#isDeaf = this.#isBlind = false;
+      this.#hear(this.#watcher).catch((error) => this.#blind(error));
     } catch (error) {
-      this.#blind(error);
+      if (!(error instanceof Deno.errors.NotFound)) this.#blind(error);
     }
   }
 
@@ -66,13 +77,10 @@ export class ServicesFolder implements Disposable {
   }
 
   async #hear(watcher: Deno.FsWatcher): Promise<void> {
-    for await (const { kind, paths } of watcher) {
+    for await (const { kind } of watcher) {
       // Our own reads.
       if (kind === "access") continue;
-      // The next folder of this path may look like the one that has gone.
-      if (kind === "remove" && paths.some((path) => resolve(path) === resolve(this.#options.path))) {
-        this.#forget(watcher);
-      }
+      this.#hasHeard = true;
       this.#options.onChange();
     }
   }
@@ -83,10 +91,14 @@ export class ServicesFolder implements Disposable {
     this.#options.log.warn("Cannot watch the services folder: looking every few seconds", { reason });
   }
 
-  #forget(watcher = this.#watched?.watcher): void {
-    if (!this.#watched || this.#watched.watcher !== watcher) return;
-    this.#watched = undefined;
-    watcher.close();
+  #forget(): void {
+    this.#watcher?.close();
+    this.#watcher = undefined;
+  }
+
+  async #readLater(): Promise<Contents> {
+    await new Promise((done) => setTimeout(done, SETTLE_MS));
+    return await this.#read();
   }
 
   async #read(): Promise<Contents> {

@@ -133,7 +133,9 @@ async function remove(path: string): Promise<void> {
   });
 }
 
-function noteOf({ name, text, said, status, isLeaving }: Readonly<Record<string, unknown>>): Note | undefined {
+function noteOf(value: unknown): Note | undefined {
+  if (typeof value !== "object" || value === null) return undefined;
+  const { name, text, said, status, isLeaving }: Partial<Record<string, unknown>> = { ...value };
   if (typeof name !== "string" || typeof text !== "string") return undefined;
   const decoded = decodeServiceFile(name, new TextEncoder().encode(text));
   if (decoded.kind === "bad") return undefined;

@@ -122,7 +122,7 @@ export class Registrar implements AsyncDisposable {
   }
 
   async #look(): Promise<void> {
-    await this.#folder.watch();
+    this.#folder.watch();
     const contents = await this.#folder.settled();
     if (this.#stop.signal.aborted) return;
     await this.#take(contents);
