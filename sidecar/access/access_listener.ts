@@ -1,9 +1,11 @@
-/** Hears of what has ended: HAProxy's workers connect and send a line for each. */
+/**
+ * Hears of what has ended: HAProxy's workers, old ones too, send a datagram with a line for each. Nothing waits for it:
+ * what is sent while nobody listens, or faster than it is taken, is lost. (A ring with a server, HAProxy's other way,
+ * connects over and over while nobody listens, for half a core, and is silent about what ends in an old worker.)
+ */
 import type { Log } from "../../proto/log.ts";
+import { sleep } from "../../proto/sleep.ts";
 import { type Ended, parseEnded } from "./ended.ts";
-
-/** A line is at most as long as HAProxy's ring takes. */
-const MAX_LINE = 16_384;
 
 export interface AccessListenerOptions {
   /** Of the socket; one that is there is a leftover. */
@@ -12,17 +14,20 @@ export interface AccessListenerOptions {
   readonly onEnded: (ended: Ended) => void;
 }
 
-/** Listens until disposed. Lines of several workers come over a connection each. */
+const PAUSE_MS = 1_000;
+
+/** Listens until disposed. */
 export class AccessListener implements AsyncDisposable {
   readonly #options: AccessListenerOptions;
-  readonly #listener: Deno.Listener;
-  readonly #connections = new Map<Deno.Conn, Promise<void>>();
-  readonly #accepting: Promise<void>;
+  readonly #socket: Deno.DatagramConn;
+  readonly #stop = new AbortController();
+  readonly #decoder = new TextDecoder();
+  readonly #hearing: Promise<void>;
 
   private constructor(options: AccessListenerOptions) {
     this.#options = options;
-    this.#listener = Deno.listen({ transport: "unix", path: options.path });
-    this.#accepting = this.#accept();
+    this.#socket = Deno.listenDatagram({ transport: "unixpacket", path: options.path });
+    this.#hearing = this.#hear();
   }
 
   static async listen(options: AccessListenerOptions): Promise<AccessListener> {
@@ -33,59 +38,32 @@ export class AccessListener implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#listener.close();
-    for (const connection of this.#connections.keys()) close(connection);
-    await this.#accepting;
-    await Promise.all(this.#connections.values());
+    this.#stop.abort();
+    this.#socket.close();
+    await this.#hearing;
     await Deno.remove(this.#options.path).catch(ignoreMissing);
   }
 
-  async #accept(): Promise<void> {
-    try {
-      for await (const connection of this.#listener) {
-        const read = this.#read(connection).finally(() => {
-          close(connection);
-          this.#connections.delete(connection);
-        });
-        this.#connections.set(connection, read);
+  async #hear(): Promise<void> {
+    const { log } = this.#options;
+    while (!this.#stop.signal.aborted) {
+      try {
+        const [bytes] = await this.#socket.receive();
+        this.#take(this.#decoder.decode(bytes));
+      } catch (error) {
+        if (this.#stop.signal.aborted) return;
+        log.error("Cannot hear of a request that has ended", { reason: error });
+        await sleep(PAUSE_MS, this.#stop.signal);
       }
-    } catch (error) {
-      this.#options.log.error("Nobody hears of requests that have ended", { reason: error });
     }
   }
 
-  async #read(connection: Deno.Conn): Promise<void> {
-    const decoder = new TextDecoder();
-    const buffer = new Uint8Array(65_536);
-    let rest = "";
-    try {
-      for (;;) {
-        const count = await connection.read(buffer);
-        if (count === null) return;
-        const lines = (rest + decoder.decode(buffer.subarray(0, count), { stream: true })).split("\n");
-        rest = lines.pop() ?? "";
-        if (rest.length > MAX_LINE) rest = "";
-        for (const line of lines) this.#hear(line);
-      }
-    } catch {
-      // The worker has ended, or we have.
-    }
-  }
-
-  #hear(line: string): void {
+  #take(line: string): void {
     // HAProxy also says here which of its proxies stops, and which server is in maintenance now.
     if (!line.startsWith("{")) return;
     const ended = parseEnded(line);
     if (ended) this.#options.onEnded(ended);
     else this.#options.log.warn("HAProxy says what is no line about a request", { line: line.slice(0, 200) });
-  }
-}
-
-function close(connection: Deno.Conn): void {
-  try {
-    connection.close();
-  } catch {
-    // Closed already.
   }
 }
 

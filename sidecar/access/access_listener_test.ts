@@ -36,35 +36,28 @@ function line(path: string): string {
   return `{"frontend":"egress","backend":"b001","server":"i1","status":200,"path":${JSON.stringify(path)}}\n`;
 }
 
-async function send(path: string, ...chunks: readonly (string | Uint8Array)[]): Promise<void> {
-  using connection = await Deno.connect({ transport: "unix", path });
-  for (const chunk of chunks) {
-    const bytes = typeof chunk === "string" ? new TextEncoder().encode(chunk) : chunk;
-    for (let at = 0; at < bytes.length;) at += await connection.write(bytes.subarray(at));
+/** A datagram for each line. */
+async function send(path: string, ...lines: readonly (string | Uint8Array<ArrayBuffer>)[]): Promise<void> {
+  const own = `${path}.${crypto.randomUUID()}`;
+  const sender = Deno.listenDatagram({ transport: "unixpacket", path: own });
+  try {
+    for (const line of lines) {
+      const bytes = typeof line === "string" ? new TextEncoder().encode(line) : line;
+      await sender.send(bytes, { transport: "unixpacket", path });
+    }
+  } finally {
+    sender.close();
+    await Deno.remove(own);
   }
 }
 
-Deno.test("AccessListener hears each line once, wherever it is cut on its way", async () => {
+Deno.test("AccessListener hears each line once, of several workers at once", async () => {
   await using access = await listening();
-  const paths = ["/a", "/ü€😀", "/" + "x".repeat(5_000), "/b"];
-  const bytes = new TextEncoder().encode(paths.map(line).join(""));
-  const smile = bytes.indexOf(0xf0);
-  using connection = await Deno.connect({ transport: "unix", path: access.path });
-  for (const [from, to, lines] of [[0, 40, 0], [40, smile + 2, 1], [smile + 2, bytes.length, 4]] as const) {
-    for (let at = from; at < to;) at += await connection.write(bytes.subarray(at, to));
-    // What is sent next comes apart from this.
-    assert.equal((await access.heard(lines)).length, lines);
-  }
-  assert.deepEqual(await access.heard(4), paths);
-  assert.deepEqual(access.warnings, []);
-});
-
-Deno.test("AccessListener hears several workers at once", async () => {
-  await using access = await listening();
-  const paths = Array.from({ length: 300 }, (_, at) => `/${at}`);
+  const paths = ["/a", "/ü€😀", "/" + "x".repeat(5_000), ...Array.from({ length: 300 }, (_, at) => `/${at}`)];
   const of = (worker: number) => paths.filter((_, at) => at % 3 === worker).map(line);
   await Promise.all([0, 1, 2].map((worker) => send(access.path, ...of(worker))));
-  assert.deepEqual([...await access.heard(300)].sort(), [...paths].sort());
+  assert.deepEqual([...await access.heard(paths.length)].sort(), [...paths].sort());
+  assert.deepEqual(access.warnings, []);
 });
 
 Deno.test("AccessListener passes over what is no line about a request, and warns where it looks like one", async () => {
@@ -72,13 +65,11 @@ Deno.test("AccessListener passes over what is no line about a request, and warns
   await send(
     access.path,
     "Proxy egress stopped (cumulated conns: FE: 54, BE: 0).\n",
-    "Server b007/t1 is going DOWN for maintenance.\n\n",
-    '{"frontend":"egress","path":"/cut\n',
+    "Server b007/t1 is going DOWN for maintenance.\n",
+    '{"frontend":"egress","path":"/cut',
     line("/a"),
-    `{"frontend":"${"x".repeat(100_000)}`,
-    "\n",
+    new Uint8Array([0xff, 0x7b, 0xff]),
     line("/b"),
-    line("/never ended").trimEnd(),
   );
   assert.deepEqual(await access.heard(2), ["/a", "/b"]);
   assert.deepEqual(access.warnings, ['{"frontend":"egress","path":"/cut']);
@@ -89,7 +80,7 @@ Deno.test("AccessListener takes the place of what one before it has left, and le
   try {
     const path = join(folder, "access.sock");
     // A socket that nobody listens on stays when its owner is killed.
-    Deno.listen({ transport: "unix", path }).close();
+    Deno.listenDatagram({ transport: "unixpacket", path }).close();
     await Deno.writeTextFile(path, "left over").catch(() => {});
     await using _ = await AccessListener.listen({ path, log: SILENT, onEnded() {} });
     assert.equal((await Deno.stat(path)).mode! & 0o777, 0o600);

@@ -31,11 +31,14 @@ export const TIMEOUTS: Timeouts = {
 /** How long an idle connection to an instance is kept, in ms: less than any server keeps one, so that none is met that is just being closed. */
 export const IDLE_SERVER_MS = 100;
 
+/** A line for each request and connection that has ended goes to the sidecar; HAProxy cuts lines at 1 024 otherwise. */
+export const ACCESS_LOG = line`  log unix@${Word.fileName(ACCESS_SOCKET)} len 8192 format raw local0`;
+
 export const RELAY = Word.fileName(RELAY_SOCKET);
 
 /** Everything ahead of the frontends. */
 export function baseText(timeouts: Timeouts, generation: number): Text {
-  return joined([globalText(timeouts, generation), ACCESS_RING, errorsText(), defaultsText(timeouts)]);
+  return joined([globalText(timeouts, generation), errorsText(), defaultsText(timeouts)]);
 }
 
 function globalText({ stopAfterMs }: Timeouts, generation: number): Text {
@@ -51,18 +54,6 @@ function globalText({ stopAfterMs }: Timeouts, generation: number): Text {
     line``,
   ]);
 }
-
-const ACCESS_RING = joined([
-  line`# What has ended, for the sidecar; the newest of it waits here while there is none.`,
-  line`ring access`,
-  line`  format raw`,
-  line`  maxlen 8192`,
-  line`  size 4194304`,
-  line`  timeout connect 1s`,
-  line`  timeout server 10s`,
-  line`  server sidecar unix@${Word.fileName(ACCESS_SOCKET)} log-proto legacy`,
-  line``,
-]);
 
 function errorsText(): Text {
   return joined([
@@ -103,7 +94,7 @@ function defaultsText(timeouts: Timeouts): Text {
     line``,
     line`defaults bytes`,
     line`  mode tcp`,
-    line`  log ring@access len 8192 format raw local0`,
+    ACCESS_LOG,
     line`  balance random(2)`,
     line`  timeout connect ${timeouts.connectMs}ms`,
     line`  timeout queue ${timeouts.connectMs}ms`,

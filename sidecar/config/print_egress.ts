@@ -8,7 +8,7 @@ import type { HaproxyPlan, Listener } from "../routing/plan.ts";
 import { connectionFormat, requestFormat } from "./access_format.ts";
 import { badRequest } from "./answers.ts";
 import { ROUTES_FILE } from "./names.ts";
-import { answerText, baseText, FIXED_BACKENDS, RELAY, type Timeouts } from "./print_base.ts";
+import { ACCESS_LOG, answerText, baseText, FIXED_BACKENDS, RELAY, type Timeouts } from "./print_base.ts";
 import { joined, line, phrase, type Text, Word } from "./text.ts";
 
 const ROUTES = Word.fileName(ROUTES_FILE);
@@ -38,7 +38,7 @@ export function egressText(settings: EgressSettings, generation: number, plan: H
 function rulesText({ realm }: EgressSettings, stickyHeaders: readonly string[]): Text {
   return joined([
     line`defaults egress from base`,
-    line`  log ring@access len 8192 format raw local0`,
+    ACCESS_LOG,
     requestFormat(),
     line`  # At a port of its own a service needs no name.`,
     line`  http-request set-header Portolan-Service %[fe_name,field(2,.)] if { fe_name -m beg local. }`,

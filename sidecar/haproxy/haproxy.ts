@@ -269,6 +269,8 @@ export class Haproxy implements AsyncDisposable {
   }
 
   #hear(alert: string): void {
+    // Once in a worker's life, when nobody listened for access lines.
+    if (alert.includes("failed in logger")) return;
     this.#heard = [...this.#heard.slice(-7), alert];
     // That its worker is terminated when it is told to stop alarms nobody else.
     if (!this.#stop.signal.aborted) this.#log.warn("HAProxy says", { alert });
