@@ -56,6 +56,8 @@ export interface FollowOptions {
   /** No services: all of the realm, those to come included. */
   readonly scope: { realm: string; services: readonly string[] };
   readonly follower: { id: string; kind: Follower_Kind; program: string; zone: string };
+  /** Goes on asking without a map, too, whatever it is answered: something is routed already. */
+  readonly keepAsking?: boolean;
   /** Where to go on from: whoever has it holds a map. */
   readonly saved?: SavedSnapshot;
   readonly log?: Log;
@@ -154,7 +156,8 @@ class Follow implements Following {
       if (this.#over) return;
       refusals = final ? refusals + 1 : 0;
       // Who holds a map goes on with it, and goes on asking: what refuses now may be mended.
-      if (final && !this.#held.position && refusals >= controlPlanes.length) return this.#snapshots.fail(final);
+      const nothingToLose = !this.#held.position && !this.#options.keepAsking;
+      if (final && nothingToLose && refusals >= controlPlanes.length) return this.#snapshots.fail(final);
       await this.#ports.sleep(reconnectDelay(++this.#failures, this.#ports.random), this.#stop.signal);
     }
   }

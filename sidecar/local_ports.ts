@@ -8,18 +8,22 @@ export interface Asked {
   /** What HAProxy holds already. */
   readonly held: ReadonlyMap<number, Listener>;
   /** Ports of others that are wanted now. */
-  readonly wanted: Iterable<{ readonly name: string; readonly localPort?: number }>;
+  readonly wanted: ReadonlyMap<string, { readonly name: string; readonly localPort?: number }>;
+  /** Services that stay as they run. */
+  readonly frozen: ReadonlySet<string>;
   readonly egress: Address;
 }
 
 /** Why `service` cannot be served at its port, as a sentence; `undefined` if it can. */
-export function localPortProblem({ service, port, held, wanted, egress }: Asked): string | undefined {
+export function localPortProblem({ service, port, held, wanted, frozen, egress }: Asked): string | undefined {
   const problem = (why: string) => `Cannot serve it at ${egress.host}:${port}: ${why}`;
-  for (const other of wanted) {
+  const holder = held.get(port)?.service;
+  if (holder !== undefined && holder !== service && frozen.has(holder)) return problem(`it is the port of "${holder}"`);
+  for (const other of wanted.values()) {
     if (other.localPort === port && other.name !== service) return problem(`it is the port of "${other.name}"`);
   }
   if (port === egress.port) return problem("it is the egress port of this sidecar");
-  if (held.has(port)) return undefined;
+  if (holder !== undefined) return undefined;
   try {
     Deno.listen({ hostname: egress.host, port }).close();
     return undefined;

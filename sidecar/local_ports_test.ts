@@ -5,8 +5,15 @@ import type { Listener } from "./routing/plan.ts";
 const EGRESS = { host: "127.0.0.1", port: 7410 };
 
 function ask(port: number, held: readonly (readonly [number, Listener])[] = [], wanted: Record<string, number> = {}) {
-  const services = Object.entries(wanted).map(([name, localPort]) => ({ name, localPort }));
-  return localPortProblem({ service: "db", port, held: new Map(held), wanted: services, egress: EGRESS });
+  const services = new Map(Object.entries(wanted).map(([name, localPort]) => [name, { name, localPort }]));
+  return localPortProblem({
+    service: "db",
+    port,
+    held: new Map(held),
+    wanted: services,
+    frozen: new Set(["stays"]),
+    egress: EGRESS,
+  });
 }
 
 Deno.test("localPortProblem() tells a port that somebody else has from one that can be had", () => {
@@ -19,6 +26,10 @@ Deno.test("localPortProblem() tells a port that somebody else has from one that 
   assert.equal(
     ask(port, [], { db: port, cache: port }),
     `Cannot serve it at 127.0.0.1:${port}: it is the port of "cache"`,
+  );
+  assert.equal(
+    ask(port, [[port, { service: "stays", speaks: "tcp" }]]),
+    `Cannot serve it at 127.0.0.1:${port}: it is the port of "stays"`,
   );
   assert.equal(ask(7410), "Cannot serve it at 127.0.0.1:7410: it is the egress port of this sidecar");
 });

@@ -5,20 +5,20 @@
 import type { Position } from "../proto/gen/portolan/v1/cluster_map_pb.ts";
 import type { Log } from "../proto/log.ts";
 import { formatPosition } from "../sdk-ts/fold.ts";
-import type { Following, Snapshot } from "../sdk-ts/follow.ts";
-import type { Ejecting } from "./access/ejecting.ts";
+import type { Snapshot } from "../sdk-ts/follow.ts";
 import type { Routed } from "./access/target.ts";
 import { print } from "./config/print.ts";
-import type { EgressSettings } from "./config/print_egress.ts";
 import { guilty } from "./guilty.ts";
-import { type DataFolder, Refused } from "./haproxy/data_folder.ts";
-import type { Haproxy, Printer } from "./haproxy/haproxy.ts";
+import { Refused } from "./haproxy/data_folder.ts";
+import type { Printer } from "./haproxy/haproxy.ts";
+import { PortTaken } from "./haproxy/new_ports.ts";
 import { Unexpected } from "./haproxy/worker.ts";
 import { Leaving, without } from "./leaving.ts";
 import { localPortProblem } from "./local_ports.ts";
 import { Refill } from "./refill.ts";
 import { Reloads } from "./reloads.ts";
-import { Resolver, type ResolverOptions } from "./resolve_host.ts";
+import type { ReconcileOptions, Running } from "./reconcile_options.ts";
+import { Resolver } from "./resolve_host.ts";
 import { addressesOf } from "./routing/addresses.ts";
 import { assign, type Assigning, needReload, settled } from "./routing/assign.ts";
 import { diff, type Transition } from "./routing/diff.ts";
@@ -26,43 +26,14 @@ import { EMPTY_PLAN, type HaproxyPlan, type Wanted } from "./routing/plan.ts";
 import { Wake } from "./wake.ts";
 import { type RefusedService, Wishes } from "./wishes.ts";
 
-export interface ReconcileOptions {
-  readonly following: Pick<Following, "applied" | typeof Symbol.asyncIterator>;
-  readonly haproxy: Pick<Haproxy, "start" | "update" | "reload" | "deleteServers" | "loads">;
-  readonly data: Pick<DataFolder, "check">;
-  readonly egress: EgressSettings;
-  readonly log: Log;
-  /** What HAProxy runs already. */
-  readonly running?: Running;
-  readonly isEjected?: Ejecting["isEjected"];
-  /** A map has been applied. */
-  readonly onApplied?: (snapshot: Snapshot) => void;
-  readonly oldWorkers?: () => Promise<number>;
-  readonly lookup?: ResolverOptions["lookup"];
-  readonly reloadEveryMs?: number;
-  /** How long a removed server is left in peace before it is deleted. */
-  readonly deleteAfterMs?: number;
-  /** How many spare backends there are after a reload. */
-  readonly spares?: number;
-  /** How long few spare backends are put up with before HAProxy is reloaded for more. */
-  readonly refillAfterMs?: number;
-  /** From one try to get a port that somebody else has to the next. */
-  readonly portRetryMs?: number;
-}
-
-/** What a sidecar before this one has left running. */
-export interface Running {
-  readonly plan: HaproxyPlan;
-  /** Why what HAProxy runs is not known; then it is reloaded with the first map. */
-  readonly unknown?: string;
-}
-
 const RELOAD_EVERY_MS = 2_000;
 const MOST_OLD_WORKERS = 32;
 const DELETE_AFTER_MS = 10_000;
 const RETRY_MS = 1_000;
 const PORT_RETRY_MS = 5_000;
 const SPARES = 128;
+/** Refused services that are reported with a map: a report has to fit into a message. */
+const MOST_REPORTED = 500;
 const REFILL_AFTER_MS = 10_000;
 
 export class Reconciler {
@@ -77,6 +48,8 @@ export class Reconciler {
   readonly #leaving: Leaving;
   readonly #changed = new Set<string>();
   #snapshot: Snapshot | undefined;
+  /** Of the map that is being applied. */
+  #position = "none";
   #applied: Position | undefined;
   /** What HAProxy runs; `undefined` before it was started. */
   #running: HaproxyPlan | undefined;
@@ -108,7 +81,8 @@ export class Reconciler {
           service,
           port,
           held: (this.#running ?? EMPTY_PLAN).listeners,
-          wanted: this.#wishes.wanted.values(),
+          wanted: this.#wishes.wanted,
+          frozen: this.#wishes.frozen,
           egress: options.egress.egress,
         }),
     });
@@ -143,6 +117,7 @@ export class Reconciler {
 
   /** Goes on until the signal, or throws: the map cannot be followed, HAProxy cannot be started. Whose map it is ends it. */
   async run(signal: AbortSignal): Promise<void> {
+    if (signal.aborted) return;
     const stop = () => this.#wake.set();
     signal.addEventListener("abort", stop);
     let failed: { readonly error: unknown } | undefined;
@@ -166,6 +141,14 @@ export class Reconciler {
     }
   }
 
+  async #mayRefill(): Promise<boolean> {
+    return this.#refill.due && this.reloads.waitMs(await this.#oldWorkers()) === 0;
+  }
+
+  async #oldWorkers(): Promise<number> {
+    return await this.#options.oldWorkers?.() ?? 0;
+  }
+
   #takeOver({ plan, unknown }: Running): void {
     this.#running = this.#filed = plan;
     this.#loads = this.#options.haproxy.loads;
@@ -175,8 +158,7 @@ export class Reconciler {
   async #follow(): Promise<void> {
     try {
       for await (const snapshot of this.#options.following) {
-        // What was taken over is as good as seen: an address that is used needs no looking up to be used.
-        if (!this.#snapshot && this.#running) this.#resolver.recall(addressesOf(snapshot.services, this.#running));
+        if (!this.#snapshot) this.#recall(snapshot);
         this.#snapshot = snapshot;
         this.look(snapshot.changed);
       }
@@ -186,9 +168,16 @@ export class Reconciler {
     }
   }
 
+  /** What runs was made of this very map: the addresses in use are those of its names, and need no looking up first. */
+  #recall({ position, services }: Snapshot): void {
+    const { running } = this.#options;
+    if (running?.position === formatPosition(position)) this.#resolver.recall(addressesOf(services, running.plan));
+  }
+
   async #step(snapshot: Snapshot): Promise<void> {
     const { position, services } = snapshot;
-    for (const name of this.#changed) this.#wishes.set(name, services.get(name));
+    this.#position = formatPosition(position);
+    this.#wishes.take(this.#changed, services, (this.#running ?? EMPTY_PLAN).listeners);
     this.#changed.clear();
     // An address that comes from here on makes a step of its own.
     const whole = !this.#resolver.pending;
@@ -198,7 +187,7 @@ export class Reconciler {
       const there = await this.#bring();
       if (there && whole) {
         this.#applied = position;
-        this.#options.following.applied(position, this.refused);
+        this.#options.following.applied(position, this.refused.slice(0, MOST_REPORTED));
         this.#options.onApplied?.(snapshot);
       }
       await this.#deleteServers();
@@ -216,7 +205,7 @@ export class Reconciler {
     if (!this.#running) return await this.#start();
     // HAProxy died and was started again: it runs what is in its files, whatever it had been told.
     if (this.#loads !== this.#options.haproxy.loads) this.#hasLoaded(this.#filed);
-    const plan = this.#assign(this.#wishes.wanted, this.#refill.due ? "refill" : "allow");
+    const plan = this.#assign(this.#wishes.wanted, await this.#mayRefill() ? "refill" : "allow");
     const transition = diff(this.#running, plan);
     if (transition.kind === "reload" || this.#lost !== undefined) {
       const reasons = transition.kind === "reload" ? transition.reasons : [];
@@ -239,9 +228,7 @@ export class Reconciler {
       return true;
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
-      // What is refused of a map is found out as at any reload.
-      await start(new Map());
-      this.#wake.set();
+      await this.#accuse(error);
       return false;
     }
   }
@@ -273,7 +260,8 @@ export class Reconciler {
 
   /** At once if the last reload is long enough ago; else what can be done without it, and a reload later. */
   async #reload(plan: HaproxyPlan, reasons: readonly string[]): Promise<boolean> {
-    const waitMs = this.reloads.waitMs(await this.#options.oldWorkers?.() ?? 0);
+    // Where nothing can be told, waiting for old workers would be worse than one more of them.
+    const waitMs = this.reloads.waitMs(this.#lost === undefined ? await this.#oldWorkers() : 0);
     if (waitMs > 0) {
       this.#wake.later(waitMs);
       const held = this.#assign(this.#wishes.wanted, "hold");
@@ -286,7 +274,6 @@ export class Reconciler {
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
       await this.#accuse(error);
-      this.#wake.set();
       return false;
     }
     this.#log.info("Reloaded HAProxy", { reasons });
@@ -298,6 +285,12 @@ export class Reconciler {
 
   /** HAProxy refuses what is wanted: the services that it cannot take go back to the form that it last ran. */
   async #accuse(refusal: Refused): Promise<void> {
+    this.#wake.set();
+    // It is asked for again, found to be taken, and had when it is free.
+    if (refusal instanceof PortTaken) {
+      const asking = [...this.#wishes.wanted.values()].filter(({ localPort }) => localPort === refusal.port);
+      if (asking.length > 0) return this.look(asking.map(({ name }) => name));
+    }
     const found = await guilty(this.#wishes.unproven, (few) => {
       const plan = settled(this.#assign(this.#wishes.only(few), "refill"));
       return this.#options.data.check(this.#printer(plan)(1).config);
@@ -315,8 +308,8 @@ export class Reconciler {
   }
 
   #printer(plan: HaproxyPlan): Printer {
-    const position = this.#snapshot && formatPosition(this.#snapshot.position);
-    return (generation) => print(plan, this.#options.egress, { generation, ...(position && { position }) });
+    const position = this.#position;
+    return (generation) => print(plan, this.#options.egress, { generation, position });
   }
 
   /** HAProxy has read its files, which say `plan`. */

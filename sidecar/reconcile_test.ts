@@ -224,3 +224,43 @@ Deno.test("many instances and many names at once are as good as one", async () =
   assert.equal((await get(rig.port, "/", "Portolan-Service: bare-service-7")).status, 404);
   assert.deepEqual(rig.reconciler.reloads.newest, []);
 });
+
+Deno.test("while a new host name is looked up, a service stays as it was", async () => {
+  await using one = startBackend("one");
+  await using two = startBackend("two");
+  const found = Promise.withResolvers<readonly string[]>();
+  await using rig = await startRig({ lookup: () => found.promise });
+  const i1 = instance("i1", { port: one.port });
+  const i2 = instance("i2", { host: "two.internal", port: two.port, version: 2 });
+  await rig.map.change(service("identity", { instances: [i1], aliases: { live: 1 } }));
+  const moved = rig.map.change(
+    service("identity", { instances: [i2], aliases: { live: 2 } }),
+    service("other", { instances: [i1] }),
+  );
+  while ((await get(rig.port, "/", "Portolan-Service: other")).status !== 200);
+  assert.equal((await get(rig.port, "/", "Portolan-Service: identity")).body, "one");
+  found.resolve(["127.0.0.1"]);
+  assert.deepEqual(await moved, []);
+  assert.equal((await get(rig.port, "/", "Portolan-Service: identity")).body, "two");
+});
+
+Deno.test("a service that waits for a reload is served as it was meanwhile", async () => {
+  await using one = startBackend("one");
+  await using rig = await startRig({ reloadEveryMs: 700 });
+  const instances = [instance("i1", { port: one.port }), instance("i2", { port: one.port, version: 2 })];
+  await rig.map.change(service("identity", { instances }));
+  await rig.map.change(service("first", { instances }));
+  const live = { split: { 1: 5_000, 2: 5_000 }, stickyHeader: "x-user" };
+  let applied = false;
+  const waiting = rig.map.change(service("identity", { instances, aliases: { live } })).finally(() => applied = true);
+  let asked = 0;
+  using caller = await Caller.connect(rig.port);
+  for (; !applied; asked++) {
+    const { status, headers } = await caller.get("/", "Portolan-Service: identity");
+    assert.equal(status, 200);
+    if (headers.get("connection") === "close") break;
+  }
+  await waiting;
+  assert.ok(asked > 20, `only ${asked} requests`);
+  assert.equal(rig.reconciler.reloads.count, 2);
+});

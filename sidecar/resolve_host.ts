@@ -69,6 +69,12 @@ export class Resolver implements Disposable {
     for (const name of before ?? []) if (!names.has(name)) this.#forget(name, owner);
   }
 
+  /** Whether a name that this owner needs waits for the end of its first lookup. */
+  isPending(owner: string): boolean {
+    for (const name of this.#owned.get(owner) ?? []) if (this.#entries.get(name)?.known === false) return true;
+    return false;
+  }
+
   /** Whether a name still waits for the end of its first lookup. */
   get pending(): boolean {
     for (const { known } of this.#entries.values()) if (!known) return true;

@@ -52,8 +52,8 @@ export async function runSidecar(settings: SidecarSettings, log: Log, signal: Ab
   const left = await takeOver({ data, haproxy, egress, log });
   const loaded = await savedMap.load();
   // A map older than what runs would take back what has been applied.
-  const saved = loaded.kind === "map" && isAsNew(loaded.saved.position, left?.position) ? loaded : undefined;
-  const following = parts.following = followAs(settings, saved?.saved, log);
+  const saved = loaded.kind === "map" && isAsNew(loaded.saved.position, data.installed?.position) ? loaded : undefined;
+  const following = parts.following = followAs(settings, { saved: saved?.saved, keepAsking: left !== undefined, log });
   const ejecting = used.use(ejectingOf(haproxy, parts, log));
   const reconciler = parts.reconciler = new Reconciler({
     following,
@@ -78,7 +78,7 @@ export async function runSidecar(settings: SidecarSettings, log: Log, signal: Ab
     following,
     snapshot: () => parts.snapshot,
     ...(left && { left }),
-    ...(saved && { saved }),
+    ...(loaded.kind === "map" && { saved: loaded }),
     ejecting,
     accessLog,
     ...(registrar && { registrar }),
@@ -138,14 +138,20 @@ function scopeOf({ realm, services }: SidecarSettings): FollowOptions["scope"] {
   return { realm, services };
 }
 
-function followAs(settings: SidecarSettings, saved: SavedSnapshot | undefined, log: Log): Following {
+interface Held {
+  readonly saved: SavedSnapshot | undefined;
+  readonly keepAsking: boolean;
+  readonly log: Log;
+}
+
+function followAs(settings: SidecarSettings, { saved, ...more }: Held): Following {
   const { controlPlane, hostId, zone = "" } = settings;
   return follow({
     controlPlanes: controlPlane,
     scope: scopeOf(settings),
     follower: { id: hostId, kind: Follower_Kind.SIDECAR, program: `portolan-sidecar/${VERSION}`, zone },
     ...(saved && { saved }),
-    log,
+    ...more,
   });
 }
 

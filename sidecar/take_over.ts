@@ -16,10 +16,12 @@ export interface TakeOverOptions {
 }
 
 export interface TakenOver {
-  /** What HAProxy runs now: what its files say. */
+  /** What HAProxy runs now: what its files say, and servers that they do not have any more and somebody still uses. */
   readonly plan: HaproxyPlan;
   /** Of the map that the files say: `epoch.revision`, or `none`. */
   readonly position: string;
+  /** Why it may run something else. */
+  readonly unknown?: string;
 }
 
 /**
@@ -37,26 +39,48 @@ export async function takeOver({ data, haproxy, egress, log }: TakeOverOptions):
   }
   const { plan, generation } = parsed;
   const printer = (generation: number): Files => print(plan, egress, { generation, position });
+  let runs: boolean;
   try {
-    const runs = await haproxy.adopt(generation);
+    runs = await haproxy.adopt(generation);
     if (!runs) await haproxy.startAsIs(generation);
-    // The settings of this sidecar, or what it prints, differ from those of the one before.
-    if (printer(generation).config.text !== config) await haproxy.reload(printer);
-    else if (runs) await catchUp(haproxy, plan, printer);
-    return { plan, position };
   } catch (error) {
     log.error("Cannot go on from HAProxy's files: the first map replaces them", { reason: error });
     return undefined;
   }
+  try {
+    // The settings of this sidecar, or what it prints, differ from those of the one before.
+    if (printer(generation).config.text !== config) await haproxy.reload(printer);
+    else if (runs) return { plan: await catchUp(haproxy, plan, printer), position };
+    return { plan, position };
+  } catch (error) {
+    log.warn("HAProxy does not do what its files say: reloading with the first map", { reason: error });
+    return { plan, position, unknown: (error as Error).message };
+  }
 }
 
-/** The sidecar before may have ended between the files and the last commands. */
-async function catchUp(haproxy: TakeOverOptions["haproxy"], plan: HaproxyPlan, printer: (generation: number) => Files) {
+/**
+ * The sidecar before may have ended between the files and the last commands. Answers what runs then: what the files say,
+ * and servers that are out of them and not deleted yet.
+ */
+async function catchUp(
+  haproxy: TakeOverOptions["haproxy"],
+  plan: HaproxyPlan,
+  printer: (generation: number) => Files,
+): Promise<HaproxyPlan> {
   const { servers, routes } = await haproxy.observe();
-  const backends = [...plan.backends].map(([slot, backend]) => {
-    const found = servers.get(slot) ?? new Map<string, Server>();
-    return [slot, { ...backend, servers: found }] as const;
-  });
-  const transition = diff({ ...plan, backends: new Map(backends), routes }, plan);
+  const found = [...plan.backends].map(([slot, backend]) =>
+    [slot, { ...backend, servers: servers.get(slot) ?? new Map<string, Server>() }] as const
+  );
+  const runs = { ...plan, backends: new Map(found), routes };
+  const caughtUp = {
+    ...plan,
+    backends: new Map([...plan.backends].map(([slot, backend]) => {
+      const gone = [...servers.get(slot)?.values() ?? []].filter(({ name }) => !backend.servers.has(name));
+      const leaving = gone.map((server) => [server.name, { ...server, state: "leaving" }] as const);
+      return [slot, gone.length === 0 ? backend : { ...backend, servers: new Map([...backend.servers, ...leaving]) }];
+    })),
+  };
+  const transition = diff(runs, caughtUp);
   if (transition.kind === "runtime") await haproxy.update(printer, transition.commands);
+  return caughtUp;
 }

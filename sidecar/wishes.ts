@@ -10,10 +10,13 @@ export interface RefusedService {
 }
 
 export interface WishesOptions extends Pick<Known, "isEjected"> {
-  readonly resolver: Pick<Resolver, "need" | "addressOf">;
+  readonly resolver: Pick<Resolver, "need" | "addressOf" | "isPending">;
   /** Why a service cannot be served at its own port; `undefined` if it can. */
   portProblem(service: string, port: number): string | undefined;
 }
+
+/** Of one service, in characters. */
+const MOST_REASON = 500;
 
 export class Wishes {
   readonly #options: WishesOptions;
@@ -35,7 +38,7 @@ export class Wishes {
 
   /** By service. One that is left out in part is named, too. */
   get refused(): readonly RefusedService[] {
-    return Array.from(this.#refused, ([service, reason]) => ({ service, reason }));
+    return Array.from(this.#refused, ([service, reason]) => ({ service, reason: reason.slice(0, MOST_REASON) }));
   }
 
   /** Refused ones of which no good form is known: what runs of them, from before this sidecar, stays. */
@@ -46,6 +49,19 @@ export class Wishes {
   /** Services that wait for a port which may be had later. */
   get portless(): ReadonlySet<string> {
     return this.#portless;
+  }
+
+  /** Takes in how these services are now. Those that hold a port come first, so that nobody else gets it. */
+  take(
+    names: Iterable<string>,
+    services: ReadonlyMap<string, Service>,
+    listeners: ReadonlyMap<number, { readonly service: string }>,
+  ): void {
+    const holders = new Set(Array.from(listeners.values(), ({ service }) => service));
+    const changed = [...names];
+    for (const holds of [true, false]) {
+      for (const name of changed) if (holders.has(name) === holds) this.set(name, services.get(name));
+    }
   }
 
   /** Takes a service in, or out (`undefined`). One that cannot be rendered keeps its last good form. */
@@ -60,6 +76,8 @@ export class Wishes {
       return;
     }
     resolver.need(name, service.instances.map((instance) => instance.host));
+    // Who asked hears of an address; until then the form that was good before is better than one without it.
+    if (this.#wanted.has(name) && resolver.isPending(name)) return;
     const rendered = attempt(() => render(name, service, { addressOf: (host) => resolver.addressOf(host), isEjected }));
     if (rendered.kind === "refused") {
       this.#refused.set(name, rendered.reason);

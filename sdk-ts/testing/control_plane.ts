@@ -41,6 +41,7 @@ export interface Script {
   readonly register?: Answer;
   readonly deregister?: Answer;
   readonly setEnabled?: Answer;
+  readonly drain?: Answer;
   readonly putAlias?: Answer;
 }
 

@@ -19,7 +19,7 @@ export interface AdminSources {
   readonly following: Pick<Following, "connected" | "controlPlane" | "heardAt">;
   /** The files of HAProxy that this process began with. */
   readonly left?: { readonly position: string };
-  /** The saved map that this process began with. */
+  /** The saved map that this process found. One that is older than what runs is not routed by, but says when it was heard. */
   readonly saved?: { readonly heardAt: number };
   /** The map that is applied. */
   readonly snapshot?: () => Snapshot | undefined;

@@ -76,7 +76,7 @@ function backendText(backend: Backend): Text {
     line`# ${Word.name(service)}: ${holds}${formText(form)}`,
     line`backend ${Word.slot(slot)} from ${form.speaks === "tcp" ? phrase`bytes` : phrase`service`}`,
     ...balanceText(form),
-    ...(form.answerMs > 0 ? [line`  timeout server ${form.answerMs}ms`] : []),
+    ...answerTimeText(form),
     ...queueText(form),
     ...Array.from(servers.values()).filter(({ state }) => state !== "leaving").map((one) => serverLine(one, form)),
     line``,
@@ -103,6 +103,16 @@ const BALANCERS = { p2c: phrase`p2c`, round_robin: phrase`round_robin`, ring_has
 function balanceText({ speaks, balancer }: Form): readonly Text[] {
   if (balancer === "round_robin") return [line`  balance roundrobin`];
   return balancer === "ring_hash" && speaks !== "tcp" ? [line`  balance hash var(txn.key)`] : [];
+}
+
+/** The smaller of the policy's time and what the caller has left. */
+function answerTimeText({ speaks, answerMs }: Form): readonly Text[] {
+  if (answerMs === 0) return [];
+  const longer = phrase`if { req.fhdr(portolan-timeout-ms),sub(${answerMs}) gt 0 }`;
+  return [
+    line`  timeout server ${answerMs}ms`,
+    ...(speaks === "tcp" ? [] : [line`  http-request set-timeout server ${answerMs}ms ${longer}`]),
+  ];
 }
 
 /** A server's own limit would only send what is too much to the queue of all. */

@@ -1,8 +1,15 @@
 /** Ports that a reload would have HAProxy listen at. */
 import { Refused } from "./data_folder.ts";
 
+/** Somebody else has a port that HAProxy was to listen at. */
+export class PortTaken extends Refused {
+  constructor(message: string, readonly port: number) {
+    super(message);
+  }
+}
+
 /**
- * Throws `Refused` if HAProxy cannot listen where `next` says and `running`, which it holds, does not. It would find out
+ * Throws `PortTaken` if HAProxy cannot listen where `next` says and `running`, which it holds, does not. It would find out
  * itself, but it has the worker that serves let go of its own ports meanwhile: for two seconds nobody could call.
  */
 export function refuseTaken(next: string, running: string): void {
@@ -12,7 +19,7 @@ export function refuseTaken(next: string, running: string): void {
     try {
       Deno.listen(options).close();
     } catch (error) {
-      throw new Refused(`Cannot listen at ${address}: ${(error as Error).message}`);
+      throw new PortTaken(`Cannot listen at ${address}: ${(error as Error).message}`, options.port);
     }
   }
 }

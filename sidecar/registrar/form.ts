@@ -30,3 +30,13 @@ export function formOf({ port, version, weight, ...file }: ServiceFile, home: Ho
 export function textOfForm(form: Partial<Form>): string {
   return JSON.stringify(form);
 }
+
+/** The host id in the text of a form; `undefined` where there is none. */
+export function hostIdIn(text: string): string | undefined {
+  try {
+    const { hostId } = JSON.parse(text) as Partial<Record<string, unknown>>;
+    return typeof hostId === "string" ? hostId : undefined;
+  } catch {
+    return undefined;
+  }
+}

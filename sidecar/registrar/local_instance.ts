@@ -6,7 +6,7 @@ import type { ControlPlanes } from "../../sdk-ts/persist.ts";
 import { type Keeping, keepRegistered } from "../../sdk-ts/register.ts";
 import { type Check, checkOf, type CheckStatus, DEFAULT_CHECK } from "./check.ts";
 import { Checker } from "./checker.ts";
-import { type Form, formOf, type Home, textOfForm } from "./form.ts";
+import { type Form, formOf, type Home, hostIdIn, textOfForm } from "./form.ts";
 import type { Ledger, Note } from "./ledger.ts";
 import type { probe } from "./probe.ts";
 import { type Entry, keyOf, type Problem } from "./roll.ts";
@@ -89,7 +89,7 @@ export class LocalInstance {
     this.#entry = entry;
     this.key = keyOf(entry.file);
     this.#isOurs = note !== undefined;
-    this.#formerHostId = note?.said === undefined ? undefined : (JSON.parse(note.said) as Partial<Form>).hostId;
+    this.#formerHostId = note?.said === undefined ? undefined : hostIdIn(note.said);
     this.#status = note?.status ?? "unknown";
     const { leaseId } = host.ledger;
     if (!isWanted) this.leave();
@@ -268,6 +268,7 @@ export class LocalInstance {
         end: this.#ending.signal,
         farewell: this.#farewell.signal,
       });
+      log.info("Deregistered", { realm, instance: this.key });
       return true;
     } catch (error) {
       await this.#notTakenOff(error);
@@ -285,8 +286,7 @@ export class LocalInstance {
   }
 
   #vanish(): void {
-    const { ledger, log, realm, onGone } = this.#host;
-    log.info("Deregistered", { realm, instance: this.key });
+    const { ledger, onGone } = this.#host;
     ledger.strike(this.key);
     void ledger.save();
     onGone(this, this.release());

@@ -143,8 +143,9 @@ export class Registrar implements AsyncDisposable {
     const wanted = new Map([...this.#roll.values()].map((entry) => [keyOf(entry.file), entry]));
     if (!this.#hasBegun) this.#takeOver(wanted);
     this.#hasBegun = true;
-    for (const [key, instance] of this.#instances) if (!wanted.has(key)) instance.leave();
+    // Who comes before who goes: another id is another instance of the same process.
     await this.#bring(wanted);
+    for (const [key, instance] of this.#instances) if (!wanted.has(key)) instance.leave();
   }
 
   /** What the sidecar before left goes on, or leaves. */

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { formOf, textOfForm } from "./form.ts";
+import { formOf, hostIdIn, textOfForm } from "./form.ts";
 import { callRoll, type Entry, type Found, keyOf, type Roll } from "./roll.ts";
 
 Deno.test("callRoll() takes what the files say, and leaves out who has none", () => {
@@ -86,6 +86,8 @@ Deno.test("formOf() takes from the sidecar what the file does not say; its text 
   );
   assert.equal(texts[0], texts[1]);
   assert.notEqual(texts[0], texts[2]);
+  assert.equal(hostIdIn(texts[0] ?? ""), "h1");
+  for (const text of ["", "null", "{}", '{"hostId":1}']) assert.equal(hostIdIn(text), undefined, text);
 });
 
 /** `SERVICE NUMBER` by name; anything else is no JSON. */

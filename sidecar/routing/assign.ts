@@ -3,12 +3,13 @@
  * ever given to another pool: requests that are under way, and map rows of an old worker, cannot land elsewhere.
  */
 import type { Backend, HaproxyPlan, Listener, Servers, Wanted, WantedService } from "./plan.ts";
-import { fitsSpare, poolKey, poolName } from "./plan.ts";
+import { fitsSpare, poolKey } from "./plan.ts";
 import { rowsOf, stickyRows } from "./rows.ts";
 
 export interface Assigning {
   /**
-   * Default `allow`. `hold`: HAProxy may not be reloaded now; what needs that stays as it runs, everything else goes on. `refill`: it may
+   * Default `allow`. `hold`: HAProxy may not be reloaded now; the routes of what needs that lead where they led, to the
+   * same instances as far as there are any, and everything else goes on. `refill`: it may
    * be reloaded only to have enough spare backends again.
    */
   readonly reloading?: "allow" | "hold" | "refill";
@@ -25,7 +26,7 @@ export function assign(wanted: Wanted, running: HaproxyPlan, how: Assigning = {}
   // A reload starts from the files: what is leaving or of no use any more ends there, and only there.
   const reload = reloading !== "hold" &&
     (needs.reload || (reloading === "refill" && running.spares.length - needs.taken.length < spares));
-  const backends = keptBackends({ wanted, running, frozen, homeless: needs.pools, reload });
+  const backends = keptBackends({ wanted, running, frozen, reload });
   for (const [at, pool] of needs.taken.entries()) {
     const slot = running.spares[at] as string;
     backends.set(slot, { slot, ...pool });
@@ -126,14 +127,13 @@ interface Keeping {
   readonly wanted: Wanted;
   readonly running: HaproxyPlan;
   readonly frozen: ReadonlySet<string>;
-  readonly homeless: readonly Homeless[];
   readonly reload: boolean;
 }
 
-function keptBackends({ wanted, running, frozen, homeless, reload }: Keeping): Map<string, Backend> {
+function keptBackends({ wanted, running, frozen, reload }: Keeping): Map<string, Backend> {
   const named = new Set(running.routes.values());
-  // What waits for a backend of another form goes on in the one that it has.
-  const waiting = new Set(reload ? [] : homeless.map(({ service, pool }) => poolName(service, pool)));
+  // A service that waits for a reload goes on in the backends that it has, whatever pool they are of.
+  const waiting = new Set(reload ? [] : needReload(wanted, running));
   const backends = new Map<string, Backend>();
   for (const backend of running.backends.values()) {
     const { service: name, pool, slot } = backend;
@@ -142,15 +142,24 @@ function keptBackends({ wanted, running, frozen, homeless, reload }: Keeping): M
       continue;
     }
     const service = wanted.get(name);
-    const stays = service && (poolKey({ ...backend, form: service.form }) === poolKey(backend) ||
-      waiting.has(poolName(name, pool)));
-    const servers = stays ? service.pools.get(pool) : undefined;
+    const same = service && poolKey({ ...backend, form: service.form }) === poolKey(backend);
+    const own = same ? service.pools.get(pool) : undefined;
+    const servers = own ?? (service && waiting.has(name) ? stillThere(backend.servers, service) : undefined);
     // Rows of the map that are in place until the new ones are keep their backend through one more reload.
     if (reload && !servers && !named.has(slot)) continue;
     const next = reload ? servers ?? NO_SERVERS : withLeaving(backend.servers, servers ?? NO_SERVERS);
     backends.set(slot, next === backend.servers ? backend : { ...backend, servers: next });
   }
   return backends;
+}
+
+/** Servers of a backend that are in any pool of the service, as they are there. */
+function stillThere(servers: Servers, { pools }: WantedService): Servers {
+  const newest = new Map([...pools.values()].flatMap((pool) => [...pool]));
+  return new Map([...servers.keys()].flatMap((name) => {
+    const server = newest.get(name);
+    return server ? [[name, server] as const] : [];
+  }));
 }
 
 function slotName(number: number): string {

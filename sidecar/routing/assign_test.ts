@@ -135,3 +135,21 @@ Deno.test("assign() leaves a frozen service as it runs, whatever happens to the 
     assert.ok(![...plan.routes.keys()].some((key) => key.startsWith("teams/")));
   }
 });
+
+Deno.test("assign() leads calls to a service that waits for a reload where they led, whatever pools it has by now", () => {
+  const instances = [instance("i1"), instance("i2", { version: 2 })];
+  const before = assign(wantedOf(service("identity", { instances })), EMPTY_PLAN);
+  const live = { split: { 1: 5_000, 2: 5_000 }, stickyHeader: "x-user" };
+  const held = assign(wantedOf(service("identity", { instances, aliases: { live } })), before, { reloading: "hold" });
+  assert.equal(held.routes.get("identity/1"), "b001");
+  assert.deepEqual([...held.backends.get("b001")?.servers.values() ?? []].map(({ state }) => state), [
+    "ready",
+    "ready",
+  ]);
+  const fewer = wantedOf(service("identity", { instances: instances.slice(1), aliases: { live } }));
+  const next = assign(fewer, held, { reloading: "hold" });
+  assert.deepEqual(
+    [...next.backends.get("b001")?.servers.values() ?? []].map(({ name, state }) => `${name} ${state}`),
+    ["i2 ready", "i1 leaving"],
+  );
+});

@@ -93,18 +93,16 @@ interface Members {
 }
 
 function poolsOf(members: Members): ReadonlyMap<Pool, Servers> {
-  const { service, placed, form } = members;
+  const { service, placed } = members;
   const found = new Map<Pool, Placed[]>();
   const join = (pool: Pool, one: Placed) => {
     const others = found.get(pool);
     others ? others.push(one) : found.set(pool, [one]);
   };
   const unset = !hasLive(service);
-  // Callers of a port name no version.
-  const versions = form.speaks === "tcp" ? liveVersions(service) : undefined;
   for (const one of placed) {
     if (unset) join("all", one);
-    if (versions?.has(one.instance.version) ?? true) join(one.instance.version, one);
+    join(one.instance.version, one);
   }
   return new Map([...found].map(([pool, ones]) => [pool, serversOf({ ...members, placed: ones })]));
 }
@@ -124,13 +122,6 @@ function serversOf({ service, placed, form, isEjected }: Members): Servers {
     }));
   const good = choose(false);
   return usable(good) ? good : choose(true);
-}
-
-/** Those that callers get who name no version. */
-function liveVersions({ aliases }: Service): ReadonlySet<number> {
-  const route = aliases.find(({ name }) => name === LIVE)?.route;
-  if (!route) return new Set();
-  return new Set(route.split.length > 0 ? route.split.map(({ version }) => version) : [route.version]);
 }
 
 function routesOf(service: Service, form: Form): readonly WantedRoute[] {

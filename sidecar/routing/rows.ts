@@ -4,6 +4,7 @@ import { NO_INSTANCES, poolKey, TCP_ONLY, usable } from "./plan.ts";
 import { sharePrefixes } from "./shares.ts";
 
 type Rows = HaproxyPlan["routes"];
+type Row = readonly [key: string, value: string];
 
 export interface Placed {
   readonly wanted: Wanted;
@@ -21,6 +22,8 @@ export interface Placed {
 /** The rows; the same object as before where they are the same, so that nobody has to compare or print it again. */
 export function rowsOf({ wanted, slots, backends, stickyHeaders, before, frozen }: Placed): Rows {
   const rows = new Map(frozen.size === 0 ? [] : [...before].filter(([key]) => frozen.has(serviceOf(key))));
+  let byRoute: ReadonlyMap<string, readonly Row[]> | undefined;
+  const kept = () => byRoute ??= Map.groupBy(before, ([key]) => key.slice(0, key.indexOf("/")));
   for (const service of wanted.values()) {
     const { name, form, pools, routes } = service;
     const slotOf = (pool: Pool) => pools.has(pool) ? slots.get(poolKey({ service: name, pool, form })) : undefined;
@@ -28,7 +31,7 @@ export function rowsOf({ wanted, slots, backends, stickyHeaders, before, frozen 
       const placed = route.shares.every(({ pool }) => !pools.has(pool) || slotOf(pool)) &&
         (route.stickyHeader === undefined || stickyHeaders.includes(route.stickyHeader));
       if (placed) addRows(rows, service, route, slotOf);
-      else keepRows(rows, route, before, backends);
+      else for (const [key, value] of kept().get(route.name) ?? []) rows.set(key, ledTo(value, backends));
     }
   }
   const same = rows.size === before.size && [...rows].every(([key, value]) => before.get(key) === value);
@@ -68,15 +71,7 @@ function addRows(
 }
 
 /** A route that waits for a reload leads where it led, as far as somebody is there. */
-function keepRows(
-  rows: Map<string, string>,
-  route: WantedRoute,
-  before: Rows,
-  backends: ReadonlyMap<string, Backend>,
-): void {
-  for (const [key, value] of before) {
-    if (!key.startsWith(`${route.name}/`)) continue;
-    const backend = backends.get(value);
-    rows.set(key, backend && !usable(backend.servers) ? NO_INSTANCES : value);
-  }
+function ledTo(value: string, backends: ReadonlyMap<string, Backend>): string {
+  const backend = backends.get(value);
+  return backend && !usable(backend.servers) ? NO_INSTANCES : value;
 }

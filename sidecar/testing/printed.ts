@@ -11,6 +11,7 @@ const CONFIG_LINE = new RegExp(
     "backend b[0-9]+ from (?:service|bytes)",
     "  balance (?:roundrobin|hash var\\(txn\\.key\\))",
     "  timeout server [0-9]+ms",
+    "  http-request set-timeout server [0-9]+ms if { req\\.fhdr\\(portolan-timeout-ms\\),sub\\([0-9]+\\) gt 0 }",
     "  tcp-request content reject if { avg_queue ge [0-9]+ }",
     `  ${ANSWER} if { avg_queue ge [0-9]+ }`,
     `  server [a-z0-9-]+ [0-9a-f.:[\\]]+:[0-9]+ weight [0-9]+${OPTIONS}(?: disabled)?`,

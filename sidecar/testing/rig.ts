@@ -4,7 +4,8 @@ import { DataFolder } from "../haproxy/data_folder.ts";
 import { TIMEOUTS, type Timeouts } from "../config/print_base.ts";
 import type { EgressSettings } from "../config/print_egress.ts";
 import { Haproxy } from "../haproxy/haproxy.ts";
-import { type ReconcileOptions, Reconciler } from "../reconcile.ts";
+import { Reconciler } from "../reconcile.ts";
+import type { ReconcileOptions } from "../reconcile_options.ts";
 import { TestMap } from "./following.ts";
 
 export interface Rig extends AsyncDisposable {
