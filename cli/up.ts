@@ -9,8 +9,10 @@ import {
   formatAddress,
   integer,
   name,
+  optional,
   reachable,
   type Settings,
+  text,
 } from "../proto/settings.ts";
 import { command, EXIT, expectArgs, Failure, type Io } from "./command.ts";
 import { requireFree } from "./free_ports.ts";
@@ -34,6 +36,8 @@ const FLAGS = {
   maxRequests: atMost("The control plane's: other requests of one address", "PORTOLAN_MAX_REQUESTS", 2, 1_000),
   hostId: { hint: "ID", help: "The sidecar's: this host's name", fallback: "localhost", parse: name },
   zone: { hint: "ZONE", help: "The sidecar's: where this host is", fallback: "local", parse: name },
+  servicesDir: { hint: "DIR", help: "The sidecar's: services of this host, from files", parse: optional(text) },
+  advertise: { hint: "HOST", help: "The sidecar's: where other hosts reach them", parse: optional(text) },
   insecure: { hint: "", help: "Serve addresses that other machines reach", parse: flag },
 } satisfies Flags;
 
@@ -133,11 +137,14 @@ function controlPlaneArgs(settings: UpSettings, data: string): string[] {
 }
 
 /** What the sidecar is told. */
-function sidecarArgs({ egress, admin, realm, hostId, zone, insecure }: UpSettings, data: string): string[] {
+function sidecarArgs(settings: UpSettings, data: string): string[] {
+  const { egress, admin, realm, hostId, zone, servicesDir, advertise, insecure } = settings;
   return [
     ...["--data", join(data, "sidecar"), "--egress", formatAddress(egress), "--admin", formatAddress(admin)],
     ...["--realm", realm, "--host-id", hostId, "--zone", zone, "--stop-haproxy"],
     ...["--access-log", join(data, "logs", "access.log")],
+    ...(servicesDir === undefined ? [] : ["--services-dir", resolve(servicesDir)]),
+    ...(advertise === undefined ? [] : ["--advertise", advertise]),
     ...(insecure ? ["--insecure"] : []),
   ];
 }

@@ -50,3 +50,22 @@ Deno.test("sidecar and HAProxy start from what is on disk while no control plane
   assert.equal(await ask(host, "teams"), "one");
   assert.equal((await host.state()).map.from, "control plane");
 });
+
+Deno.test("a sidecar that was killed before the newest map was saved goes on from HAProxy's files, and says how old it is", async () => {
+  await using host = await startHost({ haproxyOutlives: true });
+  await using one = startInstance("one");
+  const begun = Date.now();
+  // Maps are saved once a second at most: the second of these is in HAProxy's files only.
+  for (const id of ["one", "two"]) {
+    await host.call("PUT", `/services/identity/instances/${id}`, { host: "127.0.0.1", port: one.port });
+    await host.applied();
+  }
+  await host.endSidecar("SIGKILL");
+  await host.killControlPlane();
+  await host.reviveSidecar();
+  assert.equal(await ask(host, "identity"), "one");
+  const { map } = await host.state();
+  // Or from the saved map, if that was just due.
+  assert.ok(map.from === "files" || map.from === "disk", `${map.from}`);
+  assert.ok(map.ageMs > 0 && map.ageMs < Date.now() - begun + 1_000, `${map.ageMs} ms`);
+});

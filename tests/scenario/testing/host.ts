@@ -19,7 +19,7 @@ export interface Host extends AsyncDisposable {
   endSidecar(signal: Deno.Signal): Promise<void>;
   /** Resolves once it serves; rejects when it ends before. `env` is on top of this program's. */
   reviveSidecar(env?: Readonly<Record<string, string>>): Promise<void>;
-  /** Kills HAProxy, its master and its workers, at once; a sidecar that runs starts it again. */
+  /** Kills HAProxy, its masters and workers, which no sidecar may look after. */
   killHaproxy(): Promise<void>;
   /** Resolves once the sidecar has applied everything that was written before. */
   applied(): Promise<void>;
@@ -105,19 +105,25 @@ export async function startHost({ haproxyOutlives = false, sidecarFlags = [] }: 
   return host;
 }
 
-/** Found by the folder that it runs in, whoever has started it. */
 async function killHaproxy(dataFolder: string): Promise<void> {
+  // What is killed goes on for a moment.
+  while (killIn(dataFolder) > 0) await new Promise((resolve) => setTimeout(resolve, 2));
+}
+
+/** Processes are found by the folder that they run in, whoever has started them; answers how many there were. */
+function killIn(folder: string): number {
+  let found = 0;
   for (const { name } of Deno.readDirSync("/proc")) {
     if (!/^[0-9]+$/.test(name)) continue;
     try {
-      if (!Deno.readLinkSync(`/proc/${name}/cwd`).startsWith(dataFolder)) continue;
+      if (!Deno.readLinkSync(`/proc/${name}/cwd`).startsWith(folder)) continue;
       Deno.kill(Number(name), "SIGKILL");
+      found++;
     } catch {
       // It has ended, or is somebody else's.
     }
   }
-  // What was killed still has the folder for a moment.
-  await new Promise((resolve) => setTimeout(resolve, 20));
+  return found;
 }
 
 async function call<T>(url: string, method: string, body?: unknown): Promise<T> {
