@@ -264,3 +264,23 @@ Deno.test("a service that waits for a reload is served as it was meanwhile", asy
   assert.ok(asked > 20, `only ${asked} requests`);
   assert.equal(rig.reconciler.reloads.count, 2);
 });
+
+Deno.test("an instance that has moved gets nothing at its old address, whatever connections there are to that", async () => {
+  await using one = startBackend("one");
+  await using two = startBackend("two");
+  await using rig = await startRig();
+  await using used = new AsyncDisposableStack();
+  const at = ({ port }: { port: number }) => service("identity", { instances: [instance("i1", { port })] });
+  await rig.map.change(at(one));
+  const callers = await Promise.all(Array.from({ length: 8 }, () => Caller.connect(rig.port)));
+  for (const caller of callers) used.use(caller);
+  const bodies = async () => {
+    const answers = await Promise.all(callers.map((caller) => caller.get("/", "Portolan-Service: identity")));
+    return new Set(answers.map(({ body }) => body));
+  };
+  for (const [backend, name] of [[one, "one"], [two, "two"], [one, "one"], [two, "two"]] as const) {
+    await rig.map.change(at(backend));
+    // Connections are kept on both sides.
+    for (let round = 0; round < 5; round++) assert.deepEqual(await bodies(), new Set([name]));
+  }
+});

@@ -1,4 +1,5 @@
 /** A request or connection that has ended, as HAProxy tells it in a line of `config/access_format.ts`. Pure. */
+import { instanceOf } from "../routing/plan.ts";
 
 /** Of connections that are passed on as bytes there is no request. Times are ms; -1: it did not come so far. */
 export interface Ended {
@@ -49,7 +50,7 @@ export function parseEnded(line: string): Ended | undefined {
   const common = {
     frontend: text("frontend").replace(/~$/, ""),
     backend: text("backend"),
-    server: text("server").startsWith("<") ? undefined : word("server"),
+    server: text("server").startsWith("<") ? undefined : word("server") && instanceOf(text("server")),
     termination: text("termination"),
     // With a plus if another instance was chosen for it.
     retries: Number(text("retries").replace("+", "")) || 0,

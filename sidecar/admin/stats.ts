@@ -3,7 +3,7 @@
  * its version and may be in one for all: here it is one.
  */
 import { type Routed, versionOf } from "../access/target.ts";
-import type { Server } from "../routing/plan.ts";
+import { instanceOf, type Server } from "../routing/plan.ts";
 import { type FiguresJson, Sum } from "./sum.ts";
 import { AT, type Figure, type StatRow } from "./stat_rows.ts";
 
@@ -61,11 +61,12 @@ export function statsOf(rows: readonly StatRow[], running: Running): Stats {
     const members = services.get(service) ?? new Map<string, Member>();
     services.set(service, members);
     for (const server of servers.values()) {
-      const member = members.get(server.name) ?? { sum: new Sum(), version: undefined, server };
-      members.set(server.name, member);
+      const id = instanceOf(server.name);
+      const member = members.get(id) ?? { sum: new Sum(), version: undefined, server };
+      members.set(id, member);
       const figures = found.get(slot)?.get(server.name);
       if (figures) member.sum.addRow(figures);
-      member.version ??= pool === "all" ? versionOf(running.services.get(service), server.name) : pool;
+      member.version ??= pool === "all" ? versionOf(running.services.get(service), id) : pool;
       if (prefers(server, member.server)) member.server = server;
     }
   }

@@ -105,7 +105,7 @@ const FORMS: Readonly<Record<string, (count: number) => Partial<Form>>> = {
 
 function parseServer(text: string): Server | undefined {
   const [, name, host, port, weight, options] =
-    /^ {2}server ([a-z0-9-]+) \[?([0-9a-f.:]+?)\]?:([0-9]+) weight ([0-9]+)( .*)?$/.exec(text) ?? [];
+    /^ {2}server ([a-z0-9-]+(?:\.[0-9]+)?) \[?([0-9a-f.:]+?)\]?:([0-9]+) weight ([0-9]+)( .*)?$/.exec(text) ?? [];
   if (name === undefined || host === undefined) return undefined;
   const state = options?.endsWith(" disabled") ? "maintenance" : "ready";
   return { name, host, port: Number(port), weight: Number(weight), state };

@@ -126,7 +126,7 @@ function queueText({ speaks, maxQueue }: Form): readonly Text[] {
 
 function serverLine({ name, host, port, weight, state }: Server, form: Form): Text {
   const off = state === "ready" ? phrase`` : phrase` disabled`;
-  return line`  server ${Word.name(name)} ${Word.socketAddress(host, port)} weight ${weight}${
+  return line`  server ${Word.server(name)} ${Word.socketAddress(host, port)} weight ${weight}${
     serverOptions(form)
   }${off}`;
 }

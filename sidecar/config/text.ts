@@ -15,6 +15,13 @@ export class Word {
     return Word.#checked("name", text, nameProblem(text));
   }
 
+  /** An instance's id, and a number behind a dot after its address has changed. */
+  static server(text: string): Word {
+    const [id = "", number, ...more] = text.split(".");
+    const problem = number === undefined || /^[1-9][0-9]{0,8}$/.test(number) ? nameProblem(id) : "expected a number";
+    return Word.#checked("server", text, more.length > 0 ? "expected at most one dot" : problem);
+  }
+
   /** A service as callers name it: `identity`, `canary.identity`, `v42.identity`. */
   static route(text: string): Word {
     const [service = "", qualifier, ...more] = text.split(".").reverse();

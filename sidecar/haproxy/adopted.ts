@@ -36,7 +36,7 @@ export class Adopted implements Running {
     for (;;) {
       await hold(this.#data.masterSocket, this.#released.signal);
       try {
-        const found = await whoRuns(this.#data, this.#released.signal);
+        const found = await whoRuns(this.#data, this.#released.signal, this.#pid);
         if (!found || this.#released.signal.aborted) return { pid: this.#pid };
         this.#pid = found.master;
       } catch {

@@ -13,8 +13,6 @@ export function commandText(command: ServerCommand): Text {
         serverOptions(command.form)
       }`;
     }
-    case "set-address":
-      return phrase`set server ${server} addr ${Word.ip(command.host)} port ${command.port}`;
     case "set-weight":
       return phrase`set server ${server} weight ${command.weight}`;
     case "set-state":
@@ -31,8 +29,6 @@ export function isDone(command: ServerCommand, answer: string): boolean {
   switch (command.kind) {
     case "add-server":
       return answer === "New server registered.";
-    case "set-address":
-      return answer.startsWith("IP changed from") || answer.startsWith("no need to change the addr");
     case "delete-server":
       return answer === "Server deleted.";
     case "set-weight":
@@ -42,5 +38,5 @@ export function isDone(command: ServerCommand, answer: string): boolean {
 }
 
 function nameOf(command: ServerCommand): Word {
-  return Word.name(command.kind === "add-server" ? command.server.name : command.name);
+  return Word.server(command.kind === "add-server" ? command.server.name : command.name);
 }

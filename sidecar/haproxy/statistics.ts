@@ -1,5 +1,6 @@
 /** What a worker has counted since it was started. */
 import { phrase, Word } from "../config/text.ts";
+import { instanceOf } from "../routing/plan.ts";
 import { CommandSocket } from "./command_socket.ts";
 
 /** Frontends, backends and servers, as HAProxy tells them: CSV, the first line names the columns. */
@@ -7,17 +8,19 @@ export function statistics(socketPath: string): Promise<string> {
   return CommandSocket.once(socketPath, "show stat -1 7 -1");
 }
 
-/** How often each server of a backend could not be connected to, by name: for good, or before another try. */
+/** How often each instance of a backend could not be connected to, by id: for good, or before another try. */
 export async function connectFailures(socketPath: string, slot: string): Promise<ReadonlyMap<string, number>> {
   using socket = await CommandSocket.open(socketPath);
   const [header = "", ...rows] = (await socket.ask(phrase`show stat ${Word.slot(slot)} 4 -1`)).split("\n");
   const columns = header.split(",");
   const column = (name: string) => columns.indexOf(name);
   const [name, ...counted] = ["svname", "econ", "wretr", "wredis"].map(column);
-  return new Map(
-    rows.filter(Boolean).map((row) => {
-      const cells = row.split(",");
-      return [cells[name ?? -1] ?? "", counted.reduce((sum, at) => sum + Number(cells[at] ?? 0), 0)];
-    }),
-  );
+  const failures = new Map<string, number>();
+  for (const row of rows.filter(Boolean)) {
+    const cells = row.split(",");
+    const instance = instanceOf(cells[name ?? -1] ?? "");
+    const count = counted.reduce((sum, at) => sum + Number(cells[at] ?? 0), 0);
+    failures.set(instance, (failures.get(instance) ?? 0) + count);
+  }
+  return failures;
 }

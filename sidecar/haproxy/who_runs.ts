@@ -12,15 +12,15 @@ const LOOKS_AT_START = 250;
 const RELOADED_WITHIN_MS = 30_000;
 
 /**
- * Asks the master; `undefined` if none runs. That has to be sure: a second HAProxy in the folder would take the sockets
+ * Asks the master; `undefined` if none runs. `known` is the process id of one that ran a moment ago. That has to be sure: a second HAProxy in the folder would take the sockets
  * of the first and then end for want of its port, and the first could not be told anything any more.
  *
  * A process id is believed because a master tells it, of itself and of its workers, at a socket in the folder, and never
  * because a file says so: it cannot be that of a stranger who was given an old number. While the master begins anew, and
- * does not listen, a worker does; and a master that was killed takes its workers along within ms. Throws if workers
- * listen and no master comes.
+ * does not listen, a worker does, unless that has just died; and a master that was killed takes its workers along within
+ * ms. Throws if somebody is there and no master comes.
  */
-export async function whoRuns(data: DataFolder, signal: AbortSignal): Promise<Processes | undefined> {
+export async function whoRuns(data: DataFolder, signal: AbortSignal, known = 0): Promise<Processes | undefined> {
   const deadline = AbortSignal.any([signal, AbortSignal.timeout(RELOADED_WITHIN_MS)]);
   const looks = data.isStarting ? LOOKS_AT_START : LOOKS;
   for (let silent = 0; silent < looks; await sleep(BETWEEN_LOOKS_MS, deadline)) {
@@ -34,6 +34,7 @@ export async function whoRuns(data: DataFolder, signal: AbortSignal): Promise<Pr
     if (generations.length === 0 && !data.isStarting) return undefined;
     const paths = [data.masterSocket, ...generations.map((generation) => data.workerSocket(generation))];
     silent = (await Promise.all(paths.map(listens))).includes(true) ? 0 : silent + 1;
+    if (silent === looks && await isAlive(known)) silent = 0;
   }
   return undefined;
 }
@@ -45,5 +46,19 @@ async function listens(path: string): Promise<boolean> {
     return true;
   } catch (error) {
     return !(error instanceof Deno.errors.ConnectionRefused || error instanceof Deno.errors.NotFound);
+  }
+}
+
+/**
+ * Whether there is a process of this number, which is not merely waiting for its parent. Nobody here may look into /proc
+ * or send it a signal; but a program can be started in the folder that a process is in, as long as there is one.
+ */
+async function isAlive(pid: number): Promise<boolean> {
+  if (pid === 0) return false;
+  try {
+    await new Deno.Command("haproxy", { args: ["-v"], cwd: `/proc/${pid}/cwd`, stdin: "null" }).output();
+    return true;
+  } catch {
+    return false;
   }
 }

@@ -1,5 +1,6 @@
 /** One check of one instance. */
 import { request } from "node:http";
+import { type ServiceError, status as code } from "@grpc/grpc-js";
 import { Health, HealthCheckResponse_ServingStatus as Serving } from "../../proto/gen/grpc/health/v1/health_pb.ts";
 import { createClient } from "../../proto/grpc.ts";
 import { type Address, formatAddress } from "../../proto/settings.ts";
@@ -14,7 +15,9 @@ export async function probe(check: Check, target: Address, signal: AbortSignal):
   try {
     return await PROBES[check.kind]({ target, path: check.path, limitMs, signal: AbortSignal.any([late, signal]) });
   } catch (error) {
-    return late.aborted ? `no answer within ${limitMs} ms` : reasonOf(error);
+    // A gRPC call may be late a moment before its signal is.
+    const isLate = late.aborted || (error as Partial<ServiceError>).code === code.DEADLINE_EXCEEDED;
+    return isLate ? `no answer within ${limitMs} ms` : reasonOf(error);
   }
 }
 

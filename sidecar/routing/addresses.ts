@@ -1,5 +1,5 @@
 import type { Service } from "../../proto/gen/portolan/v1/cluster_map_pb.ts";
-import type { HaproxyPlan } from "./plan.ts";
+import { type HaproxyPlan, instanceOf } from "./plan.ts";
 
 /** Addresses that a plan uses for the hosts of a map, by host. */
 export function addressesOf(
@@ -8,8 +8,9 @@ export function addressesOf(
 ): ReadonlyMap<string, string> {
   const found = new Map<string, string>();
   for (const { service, servers } of backends.values()) {
+    const byId = new Map(Array.from(servers.values(), (server) => [instanceOf(server.name), server.host]));
     for (const { id, host } of services.get(service)?.instances ?? []) {
-      const address = servers.get(id)?.host;
+      const address = byId.get(id);
       if (address !== undefined) found.set(host, address);
     }
   }

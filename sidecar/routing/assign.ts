@@ -2,8 +2,8 @@
  * Gives what is wanted its places in HAProxy. A backend keeps its slot for as long as HAProxy knows it, and no slot is
  * ever given to another pool: requests that are under way, and map rows of an old worker, cannot land elsewhere.
  */
-import type { Backend, HaproxyPlan, Listener, Servers, Wanted, WantedService } from "./plan.ts";
-import { fitsSpare, poolKey } from "./plan.ts";
+import type { Backend, HaproxyPlan, Listener, Server, Servers, Wanted, WantedService } from "./plan.ts";
+import { fitsSpare, instanceOf, poolKey } from "./plan.ts";
 import { rowsOf, stickyRows } from "./rows.ts";
 
 export interface Assigning {
@@ -147,19 +147,45 @@ function keptBackends({ wanted, running, frozen, reload }: Keeping): Map<string,
     const servers = own ?? (service && waiting.has(name) ? stillThere(backend.servers, service) : undefined);
     // Rows of the map that are in place until the new ones are keep their backend through one more reload.
     if (reload && !servers && !named.has(slot)) continue;
-    const next = reload ? servers ?? NO_SERVERS : withLeaving(backend.servers, servers ?? NO_SERVERS);
+    const wantedServers = withNames(backend.servers, servers ?? NO_SERVERS);
+    const next = reload ? wantedServers : withLeaving(backend.servers, wantedServers);
     backends.set(slot, next === backend.servers ? backend : { ...backend, servers: next });
   }
   return backends;
 }
 
-/** Servers of a backend that are in any pool of the service, as they are there. */
+/** Instances of a backend that are in any pool of the service, as they are there. */
 function stillThere(servers: Servers, { pools }: WantedService): Servers {
   const newest = new Map([...pools.values()].flatMap((pool) => [...pool]));
-  return new Map([...servers.keys()].flatMap((name) => {
-    const server = newest.get(name);
-    return server ? [[name, server] as const] : [];
-  }));
+  const here = new Set(Array.from(servers.keys(), instanceOf));
+  return new Map([...newest].filter(([id]) => here.has(id)));
+}
+
+/** What is wanted, under the names that these servers have in the backend, and new ones where an address is another. */
+function withNames(before: Servers, wanted: Servers): Servers {
+  if (before === wanted || before.size === 0) return wanted;
+  const known = Map.groupBy(before.values(), ({ name }) => instanceOf(name));
+  let changed = false;
+  const servers = new Map<string, Server>();
+  for (const [id, server] of wanted) {
+    const name = nameOf(id, server, known.get(id) ?? []);
+    const old = before.get(name);
+    const next = name === server.name ? server : { ...server, name };
+    servers.set(name, old && name !== id && sameServer(old, next) ? old : next);
+    changed ||= name !== id;
+  }
+  return changed ? servers : wanted;
+}
+
+function nameOf(id: string, { host, port }: Server, known: readonly Server[]): string {
+  const same = known.find((one) => one.host === host && one.port === port);
+  if (same || known.length === 0) return same?.name ?? id;
+  const last = Math.max(...known.map(({ name }) => Number(name.slice(id.length + 1) || 0)));
+  return `${id}.${last + 1}`;
+}
+
+function sameServer(a: Server, b: Server): boolean {
+  return a.host === b.host && a.port === b.port && a.weight === b.weight && a.state === b.state;
 }
 
 function slotName(number: number): string {

@@ -153,3 +153,25 @@ Deno.test("assign() leads calls to a service that waits for a reload where they 
     ["i2 ready", "i1 leaving"],
   );
 });
+
+Deno.test("assign() gives an instance that moves another server, and takes the first back where it comes back", () => {
+  const at = (port: number) =>
+    wantedOf(service("identity", { instances: [instance("i1", { port })], aliases: { live: 1 } }));
+  const servers = (plan: HaproxyPlan) =>
+    [...plan.backends.get("b001")?.servers.values() ?? []].map(({ name, port, state }) => `${name} ${port} ${state}`);
+  const first = assign(at(8_000), EMPTY_PLAN);
+  assert.deepEqual(servers(first), ["i1 8000 ready"]);
+  const second = assign(at(8_001), first);
+  assert.deepEqual(servers(second), ["i1.1 8001 ready", "i1 8000 leaving"]);
+  assert.equal(assign(at(8_001), second).backends.get("b001"), second.backends.get("b001"), "nothing has changed");
+  assert.deepEqual(servers(settled(second)), ["i1.1 8001 ready"]);
+  const third = assign(at(8_002), second);
+  assert.deepEqual(servers(third), ["i1.2 8002 ready", "i1.1 8001 leaving", "i1 8000 leaving"]);
+  assert.deepEqual(servers(assign(at(8_000), third)), ["i1 8000 ready", "i1.2 8002 leaving", "i1.1 8001 leaving"]);
+  const kinds = diff(first, second);
+  assert.deepEqual(kinds.kind === "runtime" && kinds.commands.map(({ kind }) => kind), [
+    "add-server",
+    "set-state",
+    "set-state",
+  ]);
+});

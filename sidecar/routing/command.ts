@@ -4,13 +4,6 @@ import type { Form, Server } from "./plan.ts";
 export type ServerCommand =
   /** In maintenance at first. */
   | { readonly kind: "add-server"; readonly slot: string; readonly server: Server; readonly form: Form }
-  | {
-    readonly kind: "set-address";
-    readonly slot: string;
-    readonly name: string;
-    readonly host: string;
-    readonly port: number;
-  }
   | { readonly kind: "set-weight"; readonly slot: string; readonly name: string; readonly weight: number }
   | {
     readonly kind: "set-state";

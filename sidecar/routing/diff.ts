@@ -72,8 +72,7 @@ function serverCommands(before: Servers, after: Backend, coming: Command[], goin
 }
 
 function changeCommands(slot: string, old: Server, server: Server, coming: Command[], going: Command[]): void {
-  const { name, host, port, weight } = server;
-  if (old.host !== host || old.port !== port) coming.push({ kind: "set-address", slot, name, host, port });
+  const { name, weight } = server;
   if (old.weight !== weight) (weight > 0 ? coming : going).push({ kind: "set-weight", slot, name, weight });
   const ready = server.state === "ready";
   if (ready === (old.state === "ready")) return;

@@ -14,7 +14,10 @@ export type ServerState = "ready" | "maintenance" | "leaving";
 
 /** One instance in one backend. */
 export interface Server {
-  /** The instance's id. */
+  /**
+   * The instance's id. One whose address has changed is another server, `i1.1` and so on: HAProxy would go on using the
+   * connections that a server has, wherever it is by now.
+   */
   readonly name: string;
   /** An IP literal. */
   readonly host: string;
@@ -42,7 +45,7 @@ export interface Form {
 
 export const USUAL_FORM: Form = { speaks: "http1", balancer: "p2c", answerMs: 0, maxConnections: 0, maxQueue: 0 };
 
-/** By name. */
+/** By name; what is wanted, by the instances' ids. */
 export type Servers = ReadonlyMap<string, Server>;
 
 /** Where a name that callers write leads. */
@@ -114,6 +117,12 @@ export const NO_INSTANCES = "no_instances";
 
 /** Value of a row whose route takes no requests, as its instances speak none. */
 export const TCP_ONLY = "tcp_only";
+
+/** The instance that a server stands for. */
+export function instanceOf(serverName: string): string {
+  const dot = serverName.indexOf(".");
+  return dot < 0 ? serverName : serverName.slice(0, dot);
+}
 
 /** Whether a request that is sent to these servers finds one. */
 export function usable(servers: Servers): boolean {

@@ -20,8 +20,6 @@ function step(plan: HaproxyPlan, command: Command): HaproxyPlan {
       if (backend.servers.has(server.name)) throw new Error(`Cannot add server "${slot}/${server.name}": it is there`);
       return withServer(plan, backend, { ...server, state: "maintenance" });
     }
-    case "set-address":
-      return change(plan, command, ({ host, port }) => ({ host, port }));
     case "set-weight":
       return change(plan, command, ({ weight }) => ({ weight }));
     case "set-state":

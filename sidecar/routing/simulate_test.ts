@@ -33,7 +33,7 @@ Deno.test("simulate() agrees with a real HAProxy, command by command", async () 
   const seed = crypto.getRandomValues(new Int32Array(1))[0] ?? 0;
   let told = 0;
   let generation = 2;
-  for (const wanted of fc.sample(someWanted, { numRuns: 40, seed })) {
+  for (const wanted of fc.sample(someWanted, { numRuns: 70, seed })) {
     const next = assign(withoutPorts(wanted), running, { spares: 40 });
     if (diff(running, next).kind === "reload") {
       running = settled(next);

@@ -14,16 +14,16 @@ const CONFIG_LINE = new RegExp(
     "  http-request set-timeout server [0-9]+ms if { req\\.fhdr\\(portolan-timeout-ms\\),sub\\([0-9]+\\) gt 0 }",
     "  tcp-request content reject if { avg_queue ge [0-9]+ }",
     `  ${ANSWER} if { avg_queue ge [0-9]+ }`,
-    `  server [a-z0-9-]+ [0-9a-f.:[\\]]+:[0-9]+ weight [0-9]+${OPTIONS}(?: disabled)?`,
+    `  server [a-z0-9-]+(?:\\.[0-9]+)? [0-9a-f.:[\\]]+:[0-9]+ weight [0-9]+${OPTIONS}(?: disabled)?`,
   ].join("|") + ")$",
 );
 const FRONTEND_LINE = /^(?:frontend local\.[a-z0-9-]+ from (?:egress|bytes)| {2}bind 127\.0\.0\.1:[0-9]+)$/;
 const MAP_LINE = /^(?:|[a-z0-9.-]+\/(?:p?1[0-9]{0,4} (?:b[0-9]{3,}|no_instances|tcp_only)|s [a-z0-9-]+))$/;
 const COMMAND = new RegExp(
   "^(?:" + [
-    `add server b[0-9]{3,}/[a-z0-9-]+ [0-9a-f.:[\\]]+:[0-9]+ weight [0-9]+${OPTIONS}`,
-    "set server b[0-9]{3,}/[a-z0-9-]+ (?:state (?:ready|maint)|weight [0-9]+|addr [0-9a-f.:]+ port [0-9]+)",
-    "del server b[0-9]{3,}/[a-z0-9-]+",
+    `add server b[0-9]{3,}/[a-z0-9-]+(?:\\.[0-9]+)? [0-9a-f.:[\\]]+:[0-9]+ weight [0-9]+${OPTIONS}`,
+    "set server b[0-9]{3,}/[a-z0-9-]+(?:\\.[0-9]+)? (?:state (?:ready|maint)|weight [0-9]+)",
+    "del server b[0-9]{3,}/[a-z0-9-]+(?:\\.[0-9]+)?",
   ].join("|") + ")$",
 );
 
