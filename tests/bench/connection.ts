@@ -3,6 +3,8 @@
 export interface Answer {
   readonly status: number;
   readonly body: string;
+  /** Whether the connection ends after it. */
+  readonly closes: boolean;
 }
 
 const encoder = new TextEncoder();
@@ -57,8 +59,10 @@ export class Connection implements Disposable {
 function parse(text: string): Answer | undefined {
   const end = text.indexOf("\r\n\r\n");
   if (end < 0) return undefined;
-  const length = Number(/\r\ncontent-length: *([0-9]+)/i.exec(text.slice(0, end))?.[1]);
-  if (Number.isNaN(length)) throw new Error(`Cannot read an answer: it says no length in "${text.slice(0, end)}"`);
+  const head = text.slice(0, end);
+  const length = Number(/\r\ncontent-length: *([0-9]+)/i.exec(head)?.[1]);
+  if (Number.isNaN(length)) throw new Error(`Cannot read an answer: it says no length in "${head}"`);
   const body = text.slice(end + 4);
-  return body.length < length ? undefined : { status: Number(text.slice(9, 12)), body };
+  if (body.length < length) return undefined;
+  return { status: Number(text.slice(9, 12)), body, closes: /\r\nconnection: *close/i.test(head) };
 }

@@ -78,8 +78,13 @@ export function nextPut(sizes: Sizes): Uint8Array {
   return putInstance(service, id, instance);
 }
 
-export function putInstance(service: string, id: string, instance: Readonly<Record<string, unknown>>): Uint8Array {
-  return request("PUT", `${REALM}/services/${service}/instances/${id}`, JSON.stringify(instance));
+export function putInstance(
+  service: string,
+  id: string,
+  instance: Readonly<Record<string, unknown>>,
+  realm = REALM,
+): Uint8Array {
+  return request("PUT", `${realm}/services/${service}/instances/${id}`, JSON.stringify(instance));
 }
 
 /** The revision that a write over HTTP was answered with. */
@@ -87,12 +92,17 @@ export function revisionOf(body: string): bigint {
   return BigInt(JSON.parse(body).revision);
 }
 
-async function fill(http: number, { services, instances }: Sizes): Promise<void> {
+/** Registers instances `i0`… of services `s0`…; all of them at `port`, or each at another one. */
+export async function fill(
+  http: number,
+  { services, instances }: Pick<Sizes, "services" | "instances">,
+  { realm = REALM, port }: { readonly realm?: string; readonly port?: number } = {},
+): Promise<void> {
   const connections = await Promise.all(Array.from({ length: 20 }, () => Connection.open(http)));
   await Promise.all(connections.map(async (connection, first) => {
     for (let n = first; n < services * instances; n += connections.length) {
-      const instance = { host: "127.0.0.1", port: 1 + n };
-      await connection.must(putInstance(`s${n % services}`, `i${Math.floor(n / services)}`, instance));
+      const instance = { host: "127.0.0.1", port: port ?? 1 + n };
+      await connection.must(putInstance(`s${n % services}`, `i${Math.floor(n / services)}`, instance, realm));
     }
     connection[Symbol.dispose]();
   }));

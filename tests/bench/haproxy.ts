@@ -1,27 +1,39 @@
-/** A HAProxy without Portolan: the floor of routing. It is told over its runtime socket by whoever measures. */
+/** HAProxies without Portolan: the floors of routing, and instances that cost next to nothing. */
 import { join } from "node:path";
-import { Program } from "./program.ts";
+import { type Costs, Program } from "./program.ts";
 
-export class BareHaproxy implements AsyncDisposable {
+export class BareHaproxy implements AsyncDisposable, Costs {
   private constructor(private readonly program: Program, private readonly socket: string, readonly port: number) {}
 
-  /** Routes the name `moved` to a server that can be moved, `aliased` by a map; both to `first` at the beginning. */
-  static async start(folder: string, first: number, second: number): Promise<BareHaproxy> {
+  /**
+   * Starts it in `folder`, which is made if need be, from what `configText` says of the port that it is to bind; other
+   * files that this names are in the folder already.
+   */
+  static async start(folder: string, configText: (port: number) => string): Promise<BareHaproxy> {
     const port = freePort();
-    const [config, socket] = [join(folder, "haproxy.cfg"), join(folder, "bare.sock")];
-    const map = join(folder, "routes.map");
-    await Deno.writeTextFile(map, "moved moved\naliased v1\n");
-    await Deno.writeTextFile(config, configText(port, socket, map, first, second));
-    const haproxy = new BareHaproxy(Program.start("haproxy", ["-db", "-f", config]), socket, port);
+    await Deno.mkdir(folder, { recursive: true });
+    await Deno.writeTextFile(join(folder, CONFIG), `${GLOBAL}${configText(port)}`);
+    await using started = new AsyncDisposableStack();
+    const program = started.use(Program.start("haproxy", ["-db", "-f", CONFIG], { cwd: folder, detached: true }));
+    const haproxy = new BareHaproxy(program, join(folder, SOCKET), port);
     await haproxy.#ready();
+    started.move();
     return haproxy;
   }
 
-  /** Says one command, on a connection of its own; answers with what HAProxy says. */
-  async tell(command: string): Promise<string> {
+  /** Says commands, with `;` between them, on a connection of its own; answers with what HAProxy says. */
+  async tell(commands: string): Promise<string> {
     using connection = await Deno.connect({ transport: "unix", path: this.socket });
-    await connection.write(new TextEncoder().encode(`${command}\n`));
+    await connection.write(new TextEncoder().encode(`${commands}\n`));
     return await new Response(connection.readable).text();
+  }
+
+  cpuMs(): number {
+    return this.program.cpuMs();
+  }
+
+  memoryMb(): number {
+    return this.program.memoryMb();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -40,31 +52,37 @@ export class BareHaproxy implements AsyncDisposable {
   }
 }
 
+const CONFIG = "bare.cfg";
+const SOCKET = "bare.sock";
+const GLOBAL = `
+global
+  stats socket unix@${SOCKET} mode 600 level admin
+`;
+
+/** What every one of these needs: it makes no difference to what is measured. */
+export const USUAL_TIMEOUTS = `
+  timeout connect 1s
+  timeout client 60s
+  timeout server 60s
+`;
+
+/** An instance of anything that answers at once, at next to no cost. */
+export function startInstance(folder: string): Promise<BareHaproxy> {
+  return BareHaproxy.start(
+    folder,
+    (port) => `
+defaults
+  mode http
+${USUAL_TIMEOUTS}
+frontend instance
+  bind 127.0.0.1:${port}
+  http-request return status 200 content-type text/plain string hello
+`,
+  );
+}
+
 /** A port of this machine that nobody listens on. */
 export function freePort(): number {
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   return listener.addr.port;
-}
-
-// Connections to instances are as the sidecar's HAProxy has them: a new one for each request.
-function configText(port: number, socket: string, map: string, first: number, second: number): string {
-  return `
-global
-  stats socket ${socket} mode 600 level admin
-defaults
-  mode http
-  timeout connect 1s
-  timeout client 60s
-  timeout server 60s
-  option http-server-close
-frontend egress
-  bind 127.0.0.1:${port}
-  use_backend %[req.fhdr(portolan-service),map(${map})]
-backend moved
-  server one 127.0.0.1:${first}
-backend v1
-  server one 127.0.0.1:${first}
-backend v2
-  server one 127.0.0.1:${second}
-`;
 }

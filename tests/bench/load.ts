@@ -6,6 +6,8 @@ export interface LoadOptions {
   readonly port: number;
   readonly connections: number;
   readonly ms: number;
+  /** Whether each request has a connection of its own; default: they are kept. */
+  readonly fresh?: boolean;
 }
 
 /** What came through, and how long half and 99 % of the requests took at most, in ms. */
@@ -17,13 +19,14 @@ export interface Load {
 }
 
 /** Sends requests, made by `next`, from this process. */
-export async function load({ port, connections, ms }: LoadOptions, next: () => Uint8Array): Promise<Load> {
+export async function load({ port, connections, ms, fresh }: LoadOptions, next: () => Uint8Array): Promise<Load> {
   const opened = await Promise.all(Array.from({ length: connections }, () => Connection.open(port)));
   const times: number[] = [];
   const begun = performance.now();
   await Promise.all(opened.map(async (connection) => {
     for (let now = begun; now - begun < ms;) {
-      await connection.must(next());
+      if (fresh) await once(port, next());
+      else await connection.must(next());
       const before = now;
       now = performance.now();
       times.push(now - before);
@@ -32,6 +35,31 @@ export async function load({ port, connections, ms }: LoadOptions, next: () => U
   const perSecond = times.length * 1_000 / (performance.now() - begun);
   for (const connection of opened) connection[Symbol.dispose]();
   return { requests: times.length, perSecond, ...spread(times) };
+}
+
+async function once(port: number, bytes: Uint8Array): Promise<void> {
+  using connection = await Connection.open(port);
+  await connection.must(bytes);
+}
+
+/** Sends so many requests a second from this process, each at its time, as long as the ones before it have been answered. */
+export async function paced(
+  { port, connections, ms }: LoadOptions,
+  perSecond: number,
+  next: () => Uint8Array,
+): Promise<number> {
+  const opened = await Promise.all(Array.from({ length: connections }, () => Connection.open(port)));
+  const begun = performance.now();
+  let sent = 0;
+  await Promise.all(opened.map(async (connection) => {
+    for (let due = 0; (due = sent++ * 1_000 / perSecond) < ms;) {
+      const early = begun + due - performance.now();
+      if (early > 0) await new Promise((resolve) => setTimeout(resolve, early));
+      await connection.must(next());
+    }
+  }));
+  for (const connection of opened) connection[Symbol.dispose]();
+  return sent - connections;
 }
 
 /** Calls from this process, so many at once. */
@@ -53,9 +81,25 @@ export async function calls(
   return { requests: times.length, perSecond, ...spread(times) };
 }
 
-/** Reads `path` with wrk, which leaves more of the machine to the server than a client of ours; whole seconds only. */
-export async function wrk({ port, connections, ms }: LoadOptions, path: string): Promise<Load> {
-  const args = ["-t1", `-c${connections}`, `-d${ms / 1_000}s`, "--latency", `http://127.0.0.1:${port}${path}`];
+export interface WrkOptions extends Omit<LoadOptions, "fresh"> {
+  readonly headers?: Readonly<Record<string, string>>;
+  /** A file in Lua that makes the requests. */
+  readonly script?: string;
+}
+
+/** Whether wrk is there, and can be asked for a load of so many ms: it knows whole seconds only. */
+export function hasWrk(ms: number): boolean {
+  return versionOf("wrk") !== "none" && ms % 1_000 === 0;
+}
+
+/** Reads `path` with wrk, which leaves more of the machine to the server than a client of ours. */
+export async function wrk({ port, connections, ms, headers = {}, script }: WrkOptions, path: string): Promise<Load> {
+  const args = [
+    ...["-t1", `-c${connections}`, `-d${ms / 1_000}s`, "--latency"],
+    ...Object.entries(headers).flatMap(([name, value]) => ["-H", `${name}: ${value}`]),
+    ...(script === undefined ? [] : ["-s", script]),
+    `http://127.0.0.1:${port}${path}`,
+  ];
   const { stdout } = await new Deno.Command("wrk", { args }).output();
   const text = new TextDecoder().decode(stdout);
   if (text.includes("Non-2xx")) throw new Error(`Cannot go on: wrk says "${text}"`);

@@ -3,8 +3,11 @@ import { Problem } from "../../proto/settings.ts";
 import { describeFlags, flag, type Flags, list, loadSettings, optional, text } from "../../proto/settings.ts";
 import { type Figure, table } from "./measure.ts";
 import { FULL, MANY_WATCHERS, QUICK, type Sizes } from "./sizes.ts";
+import { haproxyCpu } from "./haproxy_cpu.ts";
+import { Program } from "./program.ts";
 import { largeMap } from "./large_map.ts";
 import { lastWatcher } from "./last_watcher.ts";
+import { sidecarSize } from "./sidecar_size.ts";
 import { throughput } from "./throughput.ts";
 import { versionOf } from "./load.ts";
 import { writeToRouted } from "./write_to_routed.ts";
@@ -15,6 +18,8 @@ type Bench = (sizes: Sizes, folder: string) => Promise<readonly Figure[]>;
 const BENCHES: Readonly<Record<string, Bench>> = {
   "write-to-watcher": writeToWatcher,
   "write-to-routed": writeToRouted,
+  "haproxy-cpu": haproxyCpu,
+  "sidecar-size": sidecarSize,
   "last-watcher": lastWatcher,
   throughput,
   "large-map": largeMap,
@@ -74,4 +79,12 @@ function words(all: object): string {
   }).join(", ");
 }
 
-if (import.meta.main) Deno.exit(await main());
+if (import.meta.main) {
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    Deno.addSignalListener(signal, () => {
+      Program.endAll();
+      Deno.exit(1);
+    });
+  }
+  Deno.exit(await main());
+}

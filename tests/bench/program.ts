@@ -14,7 +14,16 @@ export interface Costs {
 /** Linux counts processor time in hundredths of a second for all programs. */
 const TICK_MS = 10;
 
+export interface ProgramOptions {
+  /** Default: the root of the repository. */
+  readonly cwd?: string;
+  /** Whether it has a session of its own, as the sidecar's HAProxy has: Linux shares the processor out by sessions. */
+  readonly detached?: boolean;
+}
+
 type Waiting = { take(line: string): boolean; fail(error: Error): void };
+
+const running = new Set<Program>();
 
 export class Program implements AsyncDisposable, Costs {
   readonly #child: Deno.ChildProcess;
@@ -24,15 +33,28 @@ export class Program implements AsyncDisposable, Costs {
 
   private constructor(name: string, child: Deno.ChildProcess) {
     this.#child = child;
+    running.add(this);
+    void child.status.then(() => running.delete(this));
     this.#ended = Promise.all([this.#read(child.stdout), this.#read(child.stderr)]).then(() => {
       const error = new Error(`Cannot go on: ${name} ended after "${this.#last.join("\n")}"`);
       for (const one of this.#waiting) one.fail(error);
     });
   }
 
-  static start(command: string, args: readonly string[], cwd: string = ROOT): Program {
-    const child = new Deno.Command(command, { args: [...args], cwd, stdout: "piped", stderr: "piped" }).spawn();
+  static start(command: string, args: readonly string[], options: ProgramOptions = {}): Program {
+    const child = new Deno.Command(command, {
+      cwd: ROOT,
+      ...options,
+      args: [...args],
+      stdout: "piped",
+      stderr: "piped",
+    }).spawn();
     return new Program([command, ...args].join(" "), child);
+  }
+
+  /** Ends all that run, for when nobody is left to dispose of them. */
+  static endAll(): void {
+    for (const program of running) program.signal("SIGTERM");
   }
 
   /** Starts a TypeScript file of the repository, named by its path from the root. */
@@ -64,17 +86,17 @@ export class Program implements AsyncDisposable, Costs {
     return costsOf(this.#child.pid).memoryMb();
   }
 
-  /** Does not wait for anything. */
+  /** Does nothing to one that has ended. */
   signal(signal: Deno.Signal): void {
-    this.#child.kill(signal);
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
     try {
-      this.#child.kill("SIGTERM");
+      this.#child.kill(signal);
     } catch {
       // It has ended.
     }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.signal("SIGTERM");
     await Promise.all([this.#child.status, this.#ended]);
   }
 

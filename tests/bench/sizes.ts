@@ -15,6 +15,9 @@ export interface Sizes {
   readonly writes: Turn;
   /** Writes that are looked for through HAProxy. */
   readonly routedWrites: Turn;
+  /** Of those, new services, and writes that a loop renders a template and reloads for. */
+  readonly newServices: Turn;
+  readonly rendered: Turn;
   /** Watchers on connections of their own, and the writes that all of them wait for. */
   readonly watchers: number;
   readonly watchedWrites: Turn;
@@ -26,6 +29,21 @@ export interface Sizes {
   /** Services, of ten instances each, of the large maps; and how often each is started. */
   readonly largeMaps: readonly number[];
   readonly starts: number;
+  /** Services that a HAProxy has whose requests are paid for; for how long, in ms, and how often each is asked. */
+  readonly proxied: readonly number[];
+  readonly proxiedMs: number;
+  readonly proxiedRounds: number;
+  /** The map that a sidecar is to hold. */
+  readonly sidecarMap: { readonly services: number; readonly instances: number };
+  /** How often it is rendered as a whole, and a change of it. */
+  readonly renders: Turn;
+  /** How long it is looked at while at rest, in ms, and how often. */
+  readonly restMs: number;
+  readonly restRounds: number;
+  /** How long requests come, in ms, so many a second, and how often. */
+  readonly pacedMs: number;
+  readonly pacedRounds: number;
+  readonly perSecond: number;
 }
 
 export const FULL: Sizes = {
@@ -35,6 +53,8 @@ export const FULL: Sizes = {
   // Servers run for weeks: their code is to be as fast as it gets.
   writes: { samples: 100, warmUp: 1_000 },
   routedWrites: { samples: 20, warmUp: 100 },
+  newServices: { samples: 10, warmUp: 10 },
+  rendered: { samples: 5, warmUp: 2 },
   watchers: 1_000,
   watchedWrites: { samples: 5, warmUp: 10 },
   loadMs: 1_000,
@@ -43,6 +63,16 @@ export const FULL: Sizes = {
   loadRounds: 5,
   largeMaps: [1_000, 10_000],
   starts: 5,
+  proxied: [1, 100, 1_000],
+  proxiedMs: 1_000,
+  proxiedRounds: 8,
+  sidecarMap: { services: 1_000, instances: 10 },
+  renders: { samples: 10, warmUp: 20 },
+  restMs: 20_000,
+  restRounds: 3,
+  pacedMs: 5_000,
+  pacedRounds: 5,
+  perSecond: 1_000,
 };
 
 /** As many watchers as one control plane is to hold; each with a connection of its own, so it takes minutes to set up. */
@@ -59,6 +89,8 @@ export const QUICK: Sizes = {
   rounds: 1,
   writes: { samples: 5, warmUp: 1 },
   routedWrites: { samples: 2, warmUp: 1 },
+  newServices: { samples: 2, warmUp: 1 },
+  rendered: { samples: 2, warmUp: 1 },
   watchers: 10,
   watchedWrites: { samples: 2, warmUp: 1 },
   loadMs: 50,
@@ -67,4 +99,14 @@ export const QUICK: Sizes = {
   loadRounds: 1,
   largeMaps: [20],
   starts: 1,
+  proxied: [1, 3],
+  proxiedMs: 50,
+  proxiedRounds: 1,
+  sidecarMap: { services: 20, instances: 2 },
+  renders: { samples: 2, warmUp: 1 },
+  restMs: 200,
+  restRounds: 1,
+  pacedMs: 200,
+  pacedRounds: 1,
+  perSecond: 500,
 };

@@ -4,7 +4,7 @@ import { startBareServer } from "./bare_server.ts";
 import { request } from "./connection.ts";
 import { BareClient } from "./bare_grpc.ts";
 import { nextPut, nextWrite, REALM, type Registry, registryOf, startControlPlane } from "./control_plane.ts";
-import { calls, type Load, load, versionOf, wrk } from "./load.ts";
+import { calls, hasWrk, type Load, load, wrk } from "./load.ts";
 import type { Costs } from "./program.ts";
 import { type Figure, figure, type Sample, spread, takeTurns } from "./measure.ts";
 import type { Sizes } from "./sizes.ts";
@@ -51,8 +51,7 @@ function register(registry: Registry, write: ReturnType<typeof nextWrite>): Prom
 
 function reads(options: { port: number; connections: number; ms: number }, path: string): Sample<Load> {
   const get = request("GET", path);
-  if (versionOf("wrk") === "none" || options.ms % 1_000 !== 0) return () => load(options, () => get);
-  return () => wrk(options, path);
+  return hasWrk(options.ms) ? () => wrk(options, path) : () => load(options, () => get);
 }
 
 function turn(server: Costs, run: Sample<Load>): Sample<Turn> {

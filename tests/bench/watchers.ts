@@ -2,10 +2,10 @@
  * Many watchers, each on a connection of its own, in a process of their own: a line for each update that the last of
  * them has got. Arguments: `map` or `bare`, the address, how many.
  */
-import { Program, record } from "./program.ts";
+import { type Costs, Program, record } from "./program.ts";
 import { watchBare, watchMap } from "./watch.ts";
 
-export interface Watchers extends AsyncDisposable {
+export interface Watchers extends AsyncDisposable, Costs {
   /** Resolves when the last watcher has the next update. */
   last(): Promise<void>;
 }
@@ -16,6 +16,8 @@ export async function startWatchers(kind: "map" | "bare", address: string, count
   await program.next((line) => record(line, "watching"));
   return {
     last: async () => void await program.next((line) => record(line, "all")),
+    cpuMs: () => program.cpuMs(),
+    memoryMb: () => program.memoryMb(),
     [Symbol.asyncDispose]: () => program[Symbol.asyncDispose](),
   };
 }
