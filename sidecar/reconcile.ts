@@ -104,6 +104,10 @@ export class Reconciler {
     return this.#running;
   }
 
+  get resolver(): Pick<Resolver, "lookups" | "failedLookups"> {
+    return this.#resolver;
+  }
+
   /** What is routed: what HAProxy runs, and the services of the newest map. */
   get routed(): Routed {
     return { plan: this.#running ?? EMPTY_PLAN, services: this.#snapshot?.services ?? new Map() };

@@ -37,6 +37,9 @@ export class Resolver implements Disposable {
   readonly #owned = new Map<string, ReadonlySet<string>>();
   readonly #timer: ReturnType<typeof setInterval>;
   #stopped = false;
+  /** Of host names, since the start. */
+  lookups = 0;
+  failedLookups = 0;
 
   constructor(options: ResolverOptions) {
     this.#options = options;
@@ -107,6 +110,7 @@ export class Resolver implements Disposable {
   async #look(name: string, entry: Entry): Promise<void> {
     if (entry.looking) return;
     entry.looking = true;
+    this.lookups++;
     const late = setTimeout(() => this.#settle(entry, entry.address), this.#options.patienceMs ?? PATIENCE_MS);
     try {
       const addresses = await (this.#options.lookup ?? systemLookup)(name);
@@ -114,6 +118,7 @@ export class Resolver implements Disposable {
       const kept = addresses.find((address) => address === entry.address);
       this.#settle(entry, kept ?? addresses.find((address) => isIP(address) !== 0 && !hostProblem(address)));
     } catch (error) {
+      this.failedLookups++;
       (this.#options.log ?? SILENT).warn("Cannot resolve a host name of the map", { host: name, reason: error });
       this.#settle(entry, entry.address);
     } finally {

@@ -157,15 +157,16 @@ function followAs(settings: SidecarSettings, { saved, ...more }: Held): Followin
 
 type Told = Pick<
   AdminSources,
-  "reconciler" | "following" | "snapshot" | "saved" | "left" | "ejecting" | "accessLog" | "registrar" | "log"
+  "following" | "snapshot" | "saved" | "left" | "ejecting" | "accessLog" | "registrar" | "log"
 >;
 
 function sourcesOf(
   { realm, egress, hostId, zone }: SidecarSettings,
-  told: Told & { readonly haproxy: Haproxy },
+  told: Told & { readonly haproxy: Haproxy; readonly reconciler: Reconciler },
 ): AdminSources {
-  const { haproxy } = told;
+  const { haproxy, reconciler } = told;
   return {
+    resolver: reconciler.resolver,
     realm,
     egress: formatAddress(egress),
     hostId,

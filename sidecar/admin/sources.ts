@@ -35,7 +35,7 @@ export interface AdminSources {
 export interface HaproxySource {
   /** 0 while there is none. */
   readonly workerPid: number;
-  readonly masterPid?: number;
+  readonly masterPid?: number | undefined;
   /** Whether a sidecar before this one has started it. */
   readonly adopted?: boolean;
   /** How often its files have been loaded. */

@@ -75,6 +75,11 @@ export class Haproxy implements AsyncDisposable {
     return this.#loads;
   }
 
+  /** `undefined` while none runs. */
+  get masterPid(): number | undefined {
+    return this.#running?.pid;
+  }
+
   /** Whether the one that runs was started by a sidecar before this one. */
   get adopted(): boolean {
     return this.#running instanceof Adopted;
