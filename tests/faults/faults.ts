@@ -1,6 +1,8 @@
 /** All faults, in the order in which they run. */
 import { changingMap } from "./changing_map.ts";
 import { clockJumps } from "./clock_jumps.ts";
+import { dyingHaproxy } from "./dying_haproxy.ts";
+import { dyingSidecar } from "./dying_sidecar.ts";
 import type { Fault } from "./fault.ts";
 import { fullDisk } from "./full_disk.ts";
 import { injection } from "./injection.ts";
@@ -15,11 +17,15 @@ import { stopped } from "./stopped.ts";
 import { unrenderable } from "./unrenderable.ts";
 import { unusableFile } from "./unusable_file.ts";
 import { watchProperty } from "./watch_property.ts";
+import { withoutControlPlane } from "./without_control_plane.ts";
 
 export const FAULTS: readonly Fault[] = [
   watchProperty,
   killed,
   stopped,
+  withoutControlPlane,
+  dyingSidecar,
+  dyingHaproxy,
   changingMap,
   serverChurn,
   silentReader,

@@ -59,10 +59,14 @@ function lines(first: string, ms: number): ReadableStream<Uint8Array<ArrayBuffer
       const say = (text: string) => out.enqueue(encoder.encode(text));
       say(first);
       timer = setInterval(() => {
-        if (left-- > 0) return say(TICK);
+        try {
+          if (left-- > 0) return say(TICK);
+          say(LAST_LINE);
+          out.close();
+        } catch {
+          // Who read it has just gone.
+        }
         clearInterval(timer);
-        say(LAST_LINE);
-        out.close();
       }, TICK_MS);
     },
     cancel: () => clearInterval(timer),
