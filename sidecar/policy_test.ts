@@ -39,6 +39,25 @@ Deno.test("each balancer does what its name says", async () => {
   assert.deepEqual(Object.keys(await counts("less-busy", 100)).sort(), names);
 });
 
+Deno.test("a ring goes by a split's sticky header, also where one version has all of it", async () => {
+  await using stack = new AsyncDisposableStack();
+  const instances = ["i1", "i2", "i3"].map((name) => instance(name, { port: stack.use(startBackend(name)).port }));
+  await using rig = await startRig();
+  const live = { split: { 1: 10_000, 2: 0 }, stickyHeader: "x-user" };
+  await rig.map.change(service("ring", { instances, spec: { balancer: Balancer.RING_HASH }, aliases: { live } }));
+  using caller = await Caller.connect(rig.port);
+  const seen = async (headersOf: (at: number) => readonly string[]) => {
+    const bodies = new Set<string>();
+    for (let at = 0; at < 40; at++) {
+      bodies.add((await caller.get("/", "Portolan-Service: ring", ...headersOf(at))).body);
+    }
+    return bodies.size;
+  };
+  assert.equal(await seen((at) => ["x-user: ann", `Portolan-Flow: f${at}`]), 1);
+  assert.equal(await seen((at) => [`x-user: u${at}`, "Portolan-Flow: f"]), 3);
+  assert.equal(await seen((at) => [`Portolan-Flow: f${at}`]), 3);
+});
+
 Deno.test("the less busy one gets more", async () => {
   await using slow = startBackend("slow", async () => {
     await new Promise((resolve) => setTimeout(resolve, 100));

@@ -102,7 +102,11 @@ const BALANCERS = { p2c: phrase`p2c`, round_robin: phrase`round_robin`, ring_has
 /** The less busy one of two at random is what the defaults say; bytes have no key to hash. */
 function balanceText({ speaks, balancer }: Form): readonly Text[] {
   if (balancer === "round_robin") return [line`  balance roundrobin`];
-  return balancer === "ring_hash" && speaks !== "tcp" ? [line`  balance hash var(txn.key)`] : [];
+  if (balancer !== "ring_hash" || speaks === "tcp") return [];
+  return [
+    line`  balance hash var(txn.key)`,
+    line`  http-request set-var(txn.key) var(txn.flow) unless { var(txn.key) -m found }`,
+  ];
 }
 
 /** The smaller of the policy's time and what the caller has left. */

@@ -128,6 +128,7 @@ export function answerText(answer: Answer): Text {
 export const FIXED_BACKENDS = joined([
   line`# The worker that replaced this one.`,
   line`backend relay from base`,
+  line`  http-request set-log-level silent`,
   line`  http-reuse never`,
   line`  server successor unix@${RELAY} send-proxy-v2`,
   line``,

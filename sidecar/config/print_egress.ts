@@ -24,7 +24,7 @@ export interface EgressSettings {
 export function egressText(settings: EgressSettings, generation: number, plan: HaproxyPlan): Text {
   return joined([
     baseText(settings.timeouts, generation),
-    rulesText(settings, plan.stickyHeaders),
+    rulesText(settings, plan),
     line`frontend egress from egress`,
     line`  bind ${Word.socketAddress(settings.egress.host, settings.egress.port)}`,
     line`  bind unix@${RELAY} mode 600 accept-proxy`,
@@ -34,37 +34,45 @@ export function egressText(settings: EgressSettings, generation: number, plan: H
   ]);
 }
 
-/** What every request goes through, as defaults of the frontends. */
-function rulesText({ realm }: EgressSettings, stickyHeaders: readonly string[]): Text {
+/** What every request goes through, as defaults of the frontends. Each rule costs each request: the usual one ends early. */
+function rulesText({ realm }: EgressSettings, { listeners, stickyHeaders }: HaproxyPlan): Text {
   return joined([
     line`defaults egress from base`,
     ACCESS_LOG,
     requestFormat(),
-    line`  # At a port of its own a service needs no name.`,
-    line`  http-request set-header Portolan-Service %[fe_name,field(2,.)] if { fe_name -m beg local. }`,
+    ...([...listeners.values()].some(({ speaks }) => speaks === "http") ? [NAME_OF_PORT] : []),
     line`  # A worker that was replaced knows an old map and cannot be told a new one: it passes everything on unread.`,
-    line`  http-request set-log-level silent if { stopping }`,
     line`  http-request allow if { stopping }`,
     line`  http-request set-var(txn.call) req.fhdr(portolan-call)`,
     line`  http-request set-var(txn.attempt) req.fhdr(portolan-attempt)`,
-    routeText(),
+    line`  http-request set-var(txn.route) req.fhdr(portolan-service)`,
+    refuse(
+      "Cannot choose a service: expected one Portolan-Service header",
+      phrase`{ req.fhdr_cnt(portolan-service) gt 1 }`,
+    ),
     refuse(
       `Cannot serve the realm that is asked for: this sidecar serves "${realm}"`,
-      phrase`{ req.fhdr_cnt(portolan-realm) gt 0 } !{ req.fhdr(portolan-realm) -m str ${Word.name(realm)} }`,
+      phrase`!{ req.fhdr(portolan-realm) -m str ${Word.name(realm)} } { req.fhdr_cnt(portolan-realm) gt 0 }`,
     ),
     refuse("Cannot choose a realm: expected one Portolan-Realm header", phrase`{ req.fhdr_cnt(portolan-realm) gt 1 }`),
     refuse("Cannot choose a flow: expected one Portolan-Flow header", phrase`{ req.fhdr_cnt(portolan-flow) gt 1 }`),
-    line`  http-request set-header Portolan-Flow %[uuid()] unless { req.fhdr(portolan-flow) -m len gt 0 }`,
     line`  http-request set-var(txn.flow) req.fhdr(portolan-flow)`,
-    line`  # Which of a split's versions: the bucket, from 10000 to 19999, of the flow or of a sticky header's value.`,
-    line`  http-request set-var(txn.key) var(txn.flow)`,
-    ...stickyText(stickyHeaders),
-    line`  http-request set-var(txn.bucket) var(txn.route),concat(:,txn.key),xxh32,mul(10000),div(4294967296),add(10000)`,
-    line`  http-request set-var(txn.backend) var(txn.route),concat(/,txn.bucket),map_beg(${ROUTES})`,
+    line`  http-request set-header Portolan-Flow %[uuid()] unless { var(txn.flow) -m len gt 0 }`,
+    line`  http-request set-var(txn.flow) req.fhdr(portolan-flow) unless { var(txn.flow) -m len gt 0 }`,
+    line`  # A name with neither a split nor a sticky header has this one row.`,
+    line`  http-request set-var(txn.backend) var(txn.route),concat(/1),map_beg(${ROUTES}) if { var(txn.route) -m reg ${ROUTE} }`,
+    line`  http-request allow if { var(txn.backend) -m found }`,
+    routeText(),
+    splitText(stickyHeaders),
     line`  default_backend no_service`,
     line``,
   ]);
 }
+
+const NAME_OF_PORT = joined([
+  line`  # At a port of its own a service needs no name.`,
+  line`  http-request set-header Portolan-Service %[fe_name,field(2,.)] if { fe_name -m beg local. }`,
+]);
 
 const CHOICE = joined([
   line`  use_backend relay if { stopping }`,
@@ -90,16 +98,11 @@ function listenerText(host: string, port: number, { service, speaks }: Listener)
   ]);
 }
 
-/** The name that is called, as `txn.route`: from the header, else from the host. */
+/** The name that is called, as `txn.route`: the header's, else that of the host. */
 function routeText(): Text {
   const version = phrase`{ var(txn.route) -m reg ${Word.quoted("^v[0-9]+\\.")} }`;
   return joined([
-    refuse(
-      "Cannot choose a service: expected one Portolan-Service header",
-      phrase`{ req.fhdr_cnt(portolan-service) gt 1 }`,
-    ),
-    line`  http-request set-var(txn.route) req.fhdr(portolan-service) if { req.fhdr_cnt(portolan-service) eq 1 }`,
-    line`  http-request set-var(txn.host) req.fhdr(host),lower if { req.fhdr_cnt(portolan-service) eq 0 } { req.fhdr_cnt(host) eq 1 }`,
+    line`  http-request set-var(txn.host) req.fhdr(host),lower if !{ var(txn.route) -m found } { req.fhdr_cnt(host) eq 1 }`,
     line`  http-request set-var(txn.route) var(txn.host),field(1,:),field(-3,.,0) if { var(txn.host) -m reg ${HOST} }`,
     refuse(
       "Cannot choose a service: expected a Portolan-Service header, or a host like NAME.portolan.localhost",
@@ -122,15 +125,21 @@ const ROUTE = Word.quoted(`^(?:${NAME}\\.)?${NAME}$`);
 const HOST = Word.quoted("^[^:]+\\.portolan\\.localhost(?::[0-9]{1,5})?$");
 const VERSION = Word.quoted("^v[1-9][0-9]{0,9}\\.");
 
-/** Which header is sticky stands in the map file, so that only a header's name never seen before changes this text. */
-function stickyText(headers: readonly string[]): readonly Text[] {
-  if (headers.length === 0) return [];
-  return [
+/**
+ * Which of a split's versions. Which header is sticky stands in the map file, so that only a header's name never seen
+ * before changes this text.
+ */
+function splitText(stickyHeaders: readonly string[]): Text {
+  return joined([
+    line`  # The bucket, from 10000 to 19999, of the flow or of a sticky header's value.`,
+    line`  http-request set-var(txn.key) var(txn.flow)`,
     line`  http-request set-var(txn.sticky) var(txn.route),concat(/s),map_beg(${ROUTES})`,
-    ...headers.map(Word.header).map((header) =>
+    ...stickyHeaders.map(Word.header).map((header) =>
       line`  http-request set-var(txn.key) req.fhdr(${header}) if { var(txn.sticky) -m str ${header} } { req.fhdr(${header}) -m found }`
     ),
-  ];
+    line`  http-request set-var(txn.bucket) var(txn.route),concat(:,txn.key),xxh32,mul(10000),div(4294967296),add(10000)`,
+    line`  http-request set-var(txn.backend) var(txn.route),concat(/,txn.bucket),map_beg(${ROUTES})`,
+  ]);
 }
 
 function refuse(detail: string, ...conditions: readonly Text[]): Text {

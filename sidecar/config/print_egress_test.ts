@@ -55,6 +55,8 @@ Deno.test("the egress refuses what chooses no one service, realm and flow", asyn
     ["Portolan-Service: identity, identity"],
     ["Portolan-Service: a.b.identity"],
     ["Portolan-Service: identity/1"],
+    ["Portolan-Service: identity/10"],
+    ["Portolan-Service: identity/1.identity"],
     ["Portolan-Service: v0.identity"],
     ["Portolan-Service: v01.identity"],
     ["Portolan-Service: v4294967296.identity"],

@@ -56,7 +56,7 @@ export async function requestsUnderWay(socket: CommandSocket): Promise<number> {
 }
 
 function isRoutes(command: Command): command is RouteCommand {
-  return command.kind === "replace-routes" || command.kind === "set-route";
+  return command.kind === "replace-routes" || command.kind === "add-routes" || command.kind === "set-route";
 }
 
 /** Commands for servers up to the next for routes: routes wait until all before them is done. */
@@ -83,22 +83,27 @@ async function routes(socket: CommandSocket, command: RouteCommand): Promise<voi
     const answer = await socket.ask(row);
     return expect(row, answer, answer === "");
   }
+  if (command.kind === "add-routes") return addRows(socket, phrase`add map ${ROUTES}`, command.routes);
   const prepare = phrase`prepare map ${ROUTES}`;
   const answer = await socket.ask(prepare);
   const version = Number(/^New version created: ([0-9]+)$/.exec(answer)?.[1]);
   expect(prepare, answer, version > 0);
-  const before = await entryCount(socket);
-  for (const rows of chunks(command.routes)) {
-    await socket.ask(phrase`add map @${version} ${ROUTES}`, rows);
-  }
-  const added = await entryCount(socket) - before;
-  if (added !== command.routes.size) {
+  try {
+    await addRows(socket, phrase`add map @${version} ${ROUTES}`, command.routes);
+  } catch (error) {
     await socket.ask(phrase`clear map @${version} ${ROUTES}`);
-    throw new Unexpected(`the worker took ${added} of ${command.routes.size} rows`);
+    throw error;
   }
   const commit = phrase`commit map @${version} ${ROUTES}`;
   const done = await socket.ask(commit);
   expect(commit, done, done === "");
+}
+
+async function addRows(socket: CommandSocket, add: Text, rows: ReadonlyMap<string, string>): Promise<void> {
+  const before = await entryCount(socket);
+  for (const chunk of chunks(rows)) await socket.ask(add, chunk);
+  const added = await entryCount(socket) - before;
+  if (added !== rows.size) throw new Unexpected(`the worker took ${added} of ${rows.size} rows`);
 }
 
 /** Rows of all versions of the map, from the list of maps: the rows themselves would be much to read. */

@@ -17,6 +17,8 @@ export type ServerCommand =
 export type RouteCommand =
   /** Another value for a row that is there. */
   | { readonly kind: "set-route"; readonly key: string; readonly value: string }
+  /** Rows that are not there, one after the other. */
+  | { readonly kind: "add-routes"; readonly routes: ReadonlyMap<string, string> }
   /** All rows, exchanged at one instant. */
   | { readonly kind: "replace-routes"; readonly routes: ReadonlyMap<string, string> };
 

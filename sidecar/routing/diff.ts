@@ -1,6 +1,7 @@
 /** What leads from the plan that runs to the next one. */
 import type { Command } from "./command.ts";
 import type { Backend, HaproxyPlan, Server, Servers } from "./plan.ts";
+import { standsAlone } from "./rows.ts";
 
 export type Transition =
   | { readonly kind: "none" }
@@ -79,19 +80,22 @@ function changeCommands(slot: string, old: Server, server: Server, coming: Comma
   (ready ? coming : going).push({ kind: "set-state", slot, name, state: ready ? "ready" : "maintenance" });
 }
 
-/** One row is changed in place; anything more has to happen at one instant. */
+/**
+ * One row is changed in place, and rows that mean something each for itself are added; anything more has to happen at
+ * one instant.
+ */
 function routeCommands(before: ReadonlyMap<string, string>, after: ReadonlyMap<string, string>): Command[] {
   if (before === after) return [];
-  let changed = 0;
-  let row: Command | undefined;
+  const added = new Map<string, string>();
+  const changed = new Map<string, string>();
   for (const [key, value] of after) {
     const old = before.get(key);
-    if (old === value) continue;
-    changed++;
-    if (old !== undefined) row = { kind: "set-route", key, value };
+    if (old !== value) (old === undefined ? added : changed).set(key, value);
   }
-  const same = changed === 0 && before.size === after.size;
-  if (same) return [];
-  if (row && changed === 1 && before.size === after.size) return [row];
-  return [{ kind: "replace-routes", routes: after }];
+  const removed = before.size + added.size - after.size;
+  if (removed > 0 || changed.size > 1 || ![...added.keys()].every(standsAlone)) {
+    return [{ kind: "replace-routes", routes: after }];
+  }
+  const inPlace = Array.from(changed, ([key, value]): Command => ({ kind: "set-route", key, value }));
+  return added.size === 0 ? inPlace : [{ kind: "add-routes", routes: added }, ...inPlace];
 }

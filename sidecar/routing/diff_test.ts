@@ -105,7 +105,7 @@ Deno.test("diff() reloads only for a service, a version or a sticky header that 
   ) assert.equal(reasons(change), "runtime", JSON.stringify(Object.keys(change)));
 });
 
-Deno.test("diff() changes one row in place and several at one instant", () => {
+Deno.test("diff() changes one row in place, adds rows that stand alone, and does all else at one instant", () => {
   const running = planOf({
     identity: { instances: [instance("i1"), instance("i2", { version: 2 })], aliases: { live: 1 } },
   });
@@ -117,7 +117,12 @@ Deno.test("diff() changes one row in place and several at one instant", () => {
   };
   assert.deepEqual(kinds({ live: 2 }), ["set-route"]);
   assert.deepEqual(kinds({ live: { split: { 1: 5000, 2: 5000 } } }), ["replace-routes"]);
-  assert.deepEqual(kinds({ live: 1, canary: 2 }), ["replace-routes"]);
+  assert.deepEqual(kinds({ live: 1, canary: 2 }), ["add-routes"]);
+  assert.deepEqual(kinds({ live: 2, canary: 2, next: 1 }), ["add-routes", "set-route"]);
+  assert.deepEqual(kinds({ live: 1, canary: { split: { 1: 5000, 2: 5000 } } }), ["replace-routes"]);
+  assert.deepEqual(commandsOf(diff(planOf({ identity: { instances: [] } }), EMPTY_PLAN)).map(({ kind }) => kind), [
+    "replace-routes",
+  ]);
 });
 
 function wanted(services: Readonly<Record<string, ServiceInit>>) {

@@ -1,7 +1,7 @@
 /** Routes as rows of the map file that requests and connections are looked up in. */
 import type { Backend, HaproxyPlan, Pool, Wanted, WantedRoute, WantedService } from "./plan.ts";
 import { NO_INSTANCES, poolKey, TCP_ONLY, usable } from "./plan.ts";
-import { sharePrefixes } from "./shares.ts";
+import { ALL_BUCKETS, inTenths, sharePrefixes } from "./shares.ts";
 
 type Rows = HaproxyPlan["routes"];
 type Row = readonly [key: string, value: string];
@@ -38,6 +38,11 @@ export function rowsOf({ wanted, slots, backends, stickyHeaders, before, frozen 
   return same ? before : rows;
 }
 
+/** Whether the row is all that there is of its route, so that it means the same beside any other rows. */
+export function standsAlone(key: string): boolean {
+  return key.endsWith(WHOLE) || key.endsWith(WHOLE_OF_BYTES);
+}
+
 /** `canary.identity/12` is a row of identity. */
 function serviceOf(key: string): string {
   return key.slice(0, key.indexOf("/")).split(".").at(-1) ?? "";
@@ -51,6 +56,9 @@ export function stickyRows(rows: Rows): readonly string[] {
 /** End of the row that says which header is sticky; buckets are numbers, so no lookup of a bucket finds it. */
 const STICKY = "/s";
 
+const WHOLE = `/${ALL_BUCKETS}`;
+const WHOLE_OF_BYTES = `/p${ALL_BUCKETS}`;
+
 function addRows(
   rows: Map<string, string>,
   { name, form }: WantedService,
@@ -59,13 +67,15 @@ function addRows(
 ): void {
   // Bytes say no name: they come by the port of the service, and get what callers get who name no version.
   const bytes = form.speaks === "tcp";
-  if (bytes) rows.set(`${route.name}/1`, TCP_ONLY);
+  if (bytes) rows.set(route.name + WHOLE, TCP_ONLY);
   if (bytes && route.name !== name) return;
   const shares = sharePrefixes(route.shares.map(({ share }) => share));
   route.shares.forEach(({ pool }, at) => {
     const backend = slotOf(pool);
     const value = backend && usable(backend.servers) ? backend.slot : NO_INSTANCES;
-    for (const prefix of shares[at] ?? []) rows.set(`${route.name}/${bytes ? "p" : ""}${prefix}`, value);
+    // A row for all buckets is found before a sticky header is read.
+    const prefixes = route.stickyHeader === undefined ? shares[at] ?? [] : inTenths(shares[at] ?? []);
+    for (const prefix of prefixes) rows.set(`${route.name}/${bytes ? "p" : ""}${prefix}`, value);
   });
   if (route.stickyHeader !== undefined) rows.set(route.name + STICKY, route.stickyHeader);
 }

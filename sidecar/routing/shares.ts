@@ -18,6 +18,16 @@ export function prefixes(from: number, to: number): readonly string[] {
   return found;
 }
 
+/** The prefix of all buckets. */
+export const ALL_BUCKETS = "1";
+
+/** The same buckets, without {@link ALL_BUCKETS}. */
+export function inTenths(found: readonly string[]): readonly string[] {
+  return found.flatMap((prefix) =>
+    prefix === ALL_BUCKETS ? Array.from({ length: 10 }, (_, digit) => prefix + digit) : prefix
+  );
+}
+
 /** Prefixes for each share, in order; shares are basis points that add up to 10 000. An empty share has none. */
 export function sharePrefixes(shares: readonly number[]): readonly (readonly string[])[] {
   let from = 0;

@@ -1,12 +1,18 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { prefixes, sharePrefixes } from "./shares.ts";
+import { ALL_BUCKETS, inTenths, prefixes, sharePrefixes } from "./shares.ts";
 
 Deno.test("prefixes() covers all buckets with one digit, and one bucket with five", () => {
   assert.deepEqual(prefixes(0, 10_000), ["1"]);
   assert.deepEqual(prefixes(9_999, 10_000), ["19999"]);
   assert.deepEqual(prefixes(0, 0), []);
   assert.deepEqual(prefixes(990, 1_100), ["1099", "110"]);
+});
+
+Deno.test("inTenths() says all buckets in another way", () => {
+  const digits = Array.from({ length: 10 }, (_, digit) => String(10 + digit));
+  assert.deepEqual(inTenths([ALL_BUCKETS]), digits);
+  assert.deepEqual(inTenths(["11", "105"]), ["11", "105"]);
 });
 
 Deno.test("sharePrefixes() gives each bucket to the share that its number falls in", () => {

@@ -14,6 +14,12 @@ function step(plan: HaproxyPlan, command: Command): HaproxyPlan {
     case "set-route":
       if (!plan.routes.has(command.key)) throw new Error(`Cannot set row "${command.key}": there is none`);
       return { ...plan, routes: new Map([...plan.routes, [command.key, command.value]]) };
+    case "add-routes": {
+      for (const key of command.routes.keys()) {
+        if (plan.routes.has(key)) throw new Error(`Cannot add row "${key}": it is there`);
+      }
+      return { ...plan, routes: new Map([...plan.routes, ...command.routes]) };
+    }
     case "add-server": {
       const { slot, server, form } = command;
       const backend = backendOf(plan, slot, form);

@@ -1,6 +1,6 @@
 /**
  * The HAProxy that somebody who knows it well writes by hand for the same job: names to backends by a map, connections
- * to instances kept, the same timeouts, the same log line to a reader on this machine.
+ * to instances kept, the same timeouts, the same log line in the same way to a reader on this machine.
  */
 import { join } from "node:path";
 import { requestFormat } from "../../sidecar/config/access_format.ts";
@@ -42,13 +42,6 @@ function servers({ instances, port }: Served): string {
 
 function frontendText(port: number): string {
   return `
-ring log
-  format raw
-  maxlen 8192
-  size 4194304
-  timeout connect 1s
-  timeout server 10s
-  server reader unix@log.sock log-proto legacy
 defaults
   mode http
   timeout connect ${TIMEOUTS.connectMs}ms
@@ -62,7 +55,7 @@ defaults
   balance random(2)
 frontend egress
   bind 127.0.0.1:${port}
-  log ring@log format raw local0
+  log unix@log.sock len 8192 format raw local0
 ${logFormat()}
 ${CAPTURED.map((header) => `  http-request capture req.fhdr(${header}) len 64\n`).join("")}
   capture response header Retry-After len 8

@@ -1,4 +1,4 @@
-/** Reads the log of a HAProxy and throws it away, in a process of its own. Argument: the path of the socket. */
+/** Reads a HAProxy's log, a datagram a line, and throws it away, in a process of its own. Argument: the socket's path. */
 import { type Costs, Program, record } from "./program.ts";
 
 /** Starts it; answers when it listens. */
@@ -8,14 +8,9 @@ export async function startLogReader(path: string): Promise<Costs & AsyncDisposa
   return program;
 }
 
-async function read(connection: Deno.Conn): Promise<void> {
-  const buffer = new Uint8Array(65_536);
-  while (await connection.read(buffer) !== null);
-  connection.close();
-}
-
 if (import.meta.main) {
-  const listener = Deno.listen({ transport: "unix", path: Deno.args[0] ?? "" });
+  const socket = Deno.listenDatagram({ transport: "unixpacket", path: Deno.args[0] ?? "" });
   console.log(JSON.stringify({ listening: true }));
-  for await (const connection of listener) void read(connection);
+  const buffer = new Uint8Array(65_536);
+  while (true) await socket.receive(buffer);
 }

@@ -5,7 +5,7 @@
 import { join } from "node:path";
 import { toBinary } from "@bufbuild/protobuf";
 import { ServiceSchema } from "../../proto/gen/portolan/v1/cluster_map_pb.ts";
-import { ACCESS_SOCKET, CONFIG_FILE } from "../../sidecar/config/names.ts";
+import { CONFIG_FILE } from "../../sidecar/config/names.ts";
 import { decodeMapFile } from "../../sidecar/map_file.ts";
 import { request } from "./connection.ts";
 import { startBareServer } from "./bare_server.ts";
@@ -13,7 +13,6 @@ import { fill, serve } from "./control_plane.ts";
 import { type HandWritten, startHandWritten } from "./hand_written.ts";
 import { startInstance } from "./haproxy.ts";
 import { paced } from "./load.ts";
-import { startLogReader } from "./log_reader.ts";
 import { type Figure, figure, paired, takeTurns } from "./measure.ts";
 import { type Costs, Program } from "./program.ts";
 import { PATH, sdkHeaders } from "./sdk_request.ts";
@@ -53,8 +52,6 @@ async function starts(grpc: string, folder: string, what: string, times: number)
 
 /** From the start of a HAProxy until it takes connections, by the files that a sidecar has left in `data`. */
 async function startAlone(data: string, port: number): Promise<number> {
-  // Without anybody there HAProxy tries to reach it on and on.
-  await using _reader = await startLogReader(join(data, ACCESS_SOCKET));
   const begun = performance.now();
   await using _haproxy = Program.start("haproxy", ["-W", "-db", "-f", CONFIG_FILE], { cwd: data, detached: true });
   for (;;) {

@@ -146,7 +146,7 @@ function holdCommands(plan: HaproxyPlan): number {
   for (const transition of [diff(empty, plan), diff(plan, settled(empty))]) {
     if (transition.kind !== "runtime") continue;
     for (const command of transition.commands) {
-      if (command.kind === "set-route" || command.kind === "replace-routes") continue;
+      if (!("slot" in command)) continue;
       count++;
       const { text } = commandText(command);
       assert.ok(isCommand(text), `a command of another kind: ${JSON.stringify(text)}`);
