@@ -3,7 +3,7 @@
  * ever given to another pool: requests that are under way, and map rows of an old worker, cannot land elsewhere.
  */
 import type { Backend, HaproxyPlan, Listener, Server, Servers, Wanted, WantedService } from "./plan.ts";
-import { fitsSpare, instanceOf, poolKey } from "./plan.ts";
+import { fitsSpare, instanceOf, poolKey, sameForm } from "./plan.ts";
 import { rowsOf, stickyRows } from "./rows.ts";
 
 export interface Assigning {
@@ -26,7 +26,9 @@ export function assign(wanted: Wanted, running: HaproxyPlan, how: Assigning = {}
   // A reload starts from the files: what is leaving or of no use any more ends there, and only there.
   const reload = reloading !== "hold" &&
     (needs.reload || (reloading === "refill" && running.spares.length - needs.taken.length < spares));
-  const backends = keptBackends({ wanted, running, frozen, reload });
+  // A service that waits for a reload goes on in the backends that it has, whatever pool they are of.
+  const waiting = new Set(reload ? [] : waitingFor(needs, wanted, running));
+  const backends = keptBackends({ wanted, running, frozen, reload, waiting });
   for (const [at, pool] of needs.taken.entries()) {
     const slot = running.spares[at] as string;
     backends.set(slot, { slot, ...pool });
@@ -77,7 +79,15 @@ export function hasLeaving(servers: Servers): boolean {
 
 /** The services that a reload is needed for. */
 export function needReload(wanted: Wanted, running: HaproxyPlan): readonly string[] {
-  const { pools, headers, listeners } = needsOf(wanted, running);
+  return waitingFor(needsOf(wanted, running), wanted, running);
+}
+
+function waitingFor(
+  { pools, headers, listeners, reload }: Needs,
+  wanted: Wanted,
+  running: HaproxyPlan,
+): readonly string[] {
+  if (!reload) return [];
   const sticky = [...wanted.values()].filter(({ routes }) =>
     routes.some(({ stickyHeader }) => stickyHeader !== undefined && headers.includes(stickyHeader))
   );
@@ -128,12 +138,11 @@ interface Keeping {
   readonly running: HaproxyPlan;
   readonly frozen: ReadonlySet<string>;
   readonly reload: boolean;
+  readonly waiting: ReadonlySet<string>;
 }
 
-function keptBackends({ wanted, running, frozen, reload }: Keeping): Map<string, Backend> {
+function keptBackends({ wanted, running, frozen, reload, waiting }: Keeping): Map<string, Backend> {
   const named = new Set(running.routes.values());
-  // A service that waits for a reload goes on in the backends that it has, whatever pool they are of.
-  const waiting = new Set(reload ? [] : needReload(wanted, running));
   const backends = new Map<string, Backend>();
   for (const backend of running.backends.values()) {
     const { service: name, pool, slot } = backend;
@@ -142,8 +151,7 @@ function keptBackends({ wanted, running, frozen, reload }: Keeping): Map<string,
       continue;
     }
     const service = wanted.get(name);
-    const same = service && poolKey({ ...backend, form: service.form }) === poolKey(backend);
-    const own = same ? service.pools.get(pool) : undefined;
+    const own = service && sameForm(service.form, backend.form) ? service.pools.get(pool) : undefined;
     const servers = own ?? (service && waiting.has(name) ? stillThere(backend.servers, service) : undefined);
     // Rows of the map that are in place until the new ones are keep their backend through one more reload.
     if (reload && !servers && !named.has(slot)) continue;

@@ -137,8 +137,23 @@ export function poolName(service: string, pool: Pool): string {
 
 /** One backend is for one pool in one form. */
 export function poolKey({ service, pool, form }: Pick<Backend, "service" | "pool" | "form">): string {
+  return `${poolName(service, pool)} ${formKey(form)}`;
+}
+
+export function sameForm(a: Form, b: Form): boolean {
+  return a === b || formKey(a) === formKey(b);
+}
+
+// A change touches few services of many; the others are asked for theirs again and again.
+const formKeys = new WeakMap<Form, string>();
+
+function formKey(form: Form): string {
+  const known = formKeys.get(form);
+  if (known !== undefined) return known;
   const { speaks, balancer, answerMs, maxConnections, maxQueue } = form;
-  return [poolName(service, pool), speaks, balancer, answerMs, maxConnections, maxQueue].join(" ");
+  const key = [speaks, balancer, answerMs, maxConnections, maxQueue].join(" ");
+  formKeys.set(form, key);
+  return key;
 }
 
 /** Whether a backend of this form is like the spare ones, as far as it is not a matter of its servers. */
