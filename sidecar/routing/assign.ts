@@ -3,7 +3,7 @@
  * ever given to another pool: requests that are under way, and map rows of an old worker, cannot land elsewhere.
  */
 import type { Backend, HaproxyPlan, Listener, Server, Servers, Wanted, WantedService } from "./plan.ts";
-import { fitsSpare, instanceOf, poolKey, sameForm } from "./plan.ts";
+import { fitsSpare, instanceOf, sameForm, slotFor, slotsOf } from "./plan.ts";
 import { rowsOf, stickyRows } from "./rows.ts";
 
 export interface Assigning {
@@ -120,9 +120,10 @@ function needsOf(wanted: Wanted, running: HaproxyPlan, frozen: ReadonlySet<strin
   const known = slotsOf(running.backends.values());
   const taken: Homeless[] = [];
   const pools: Homeless[] = [];
-  for (const { name, form, pools: wantedPools } of wanted.values()) {
-    for (const [pool, servers] of wantedPools) {
-      if (known.has(poolKey({ service: name, pool, form }))) continue;
+  for (const service of wanted.values()) {
+    const { name, form } = service;
+    for (const [pool, servers] of service.pools) {
+      if (slotFor(known, service, pool)) continue;
       const spare = fitsSpare(form) && taken.length < running.spares.length;
       (spare ? taken : pools).push({ service: name, pool, form, servers });
     }
@@ -198,14 +199,6 @@ function sameServer(a: Server, b: Server): boolean {
 
 function slotName(number: number): string {
   return `b${String(number).padStart(3, "0")}`;
-}
-
-type Slots = ReadonlyMap<string, Backend>;
-
-function slotsOf(backends: Iterable<Backend>): Slots {
-  const slots = new Map<string, Backend>();
-  for (const backend of backends) slots.set(poolKey(backend), backend);
-  return slots;
 }
 
 function stickyHeadersOf(services: Iterable<WantedService>): Set<string> {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { assign, needReload, settled } from "./assign.ts";
 import { diff } from "./diff.ts";
-import { EMPTY_PLAN, type HaproxyPlan, poolKey, poolName } from "./plan.ts";
+import { type Backend, EMPTY_PLAN, type HaproxyPlan } from "./plan.ts";
 import { someWanted } from "../testing/arbitrary.ts";
 import { instance, service, wantedOf } from "../testing/maps.ts";
 
@@ -17,8 +17,8 @@ Deno.test("assign() never renames a slot, nor gives it to another pool", () => {
         const known = running.backends.has(slot) || !holder.has(slot);
         assert.ok(known, `${slot} is given out twice`);
         assert.ok(!plan.spares.includes(slot), `${slot} is in use and spare`);
-        assert.equal(holder.get(slot) ?? poolKey(backend), poolKey(backend));
-        holder.set(slot, poolKey(backend));
+        assert.equal(holder.get(slot) ?? heldBy(backend), heldBy(backend));
+        holder.set(slot, heldBy(backend));
       }
       running = diff(running, plan).kind === "reload" ? settled(plan) : plan;
     }
@@ -43,7 +43,8 @@ Deno.test("assign() drops a backend without use at a reload, once no row of the 
   const one = wantedOf(service("identity", { instances: [instance("i1")] }));
   const two = wantedOf(service("identity", { instances: [instance("i1")], aliases: { live: 1 } }));
   const other = (name: string) => wantedOf(service(name, { instances: [instance("i1")] }));
-  const names = (plan: HaproxyPlan) => [...plan.backends.values()].map(({ service, pool }) => poolName(service, pool));
+  const names = (plan: HaproxyPlan) =>
+    [...plan.backends.values()].map(({ service, pool }) => pool === "all" ? service : `v${pool}.${service}`);
 
   const first = assign(one, EMPTY_PLAN);
   assert.deepEqual(names(first), ["identity", "v1.identity"]);
@@ -175,3 +176,7 @@ Deno.test("assign() gives an instance that moves another server, and takes the f
     "set-state",
   ]);
 });
+
+function heldBy({ service, pool, form }: Backend): string {
+  return JSON.stringify([service, pool, form]);
+}

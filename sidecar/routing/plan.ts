@@ -130,30 +130,21 @@ export function usable(servers: Servers): boolean {
   return false;
 }
 
-/** Names a pool for people and as a key: `identity` for all, `v42.identity` for a version. */
-export function poolName(service: string, pool: Pool): string {
-  return pool === "all" ? service : `v${pool}.${service}`;
-}
-
-/** One backend is for one pool in one form. */
-export function poolKey({ service, pool, form }: Pick<Backend, "service" | "pool" | "form">): string {
-  return `${poolName(service, pool)} ${formKey(form)}`;
-}
-
 export function sameForm(a: Form, b: Form): boolean {
-  return a === b || formKey(a) === formKey(b);
+  return a === b || (a.speaks === b.speaks && a.balancer === b.balancer && a.answerMs === b.answerMs &&
+    a.maxConnections === b.maxConnections && a.maxQueue === b.maxQueue);
 }
 
-// A change touches few services of many; the others are asked for theirs again and again.
-const formKeys = new WeakMap<Form, string>();
+/** By service. */
+export type Slots = ReadonlyMap<string, readonly Backend[]>;
 
-function formKey(form: Form): string {
-  const known = formKeys.get(form);
-  if (known !== undefined) return known;
-  const { speaks, balancer, answerMs, maxConnections, maxQueue } = form;
-  const key = [speaks, balancer, answerMs, maxConnections, maxQueue].join(" ");
-  formKeys.set(form, key);
-  return key;
+export function slotsOf(backends: Iterable<Backend>): Slots {
+  return Map.groupBy(backends, ({ service }) => service);
+}
+
+/** The one backend of a pool in the form that the service has now. */
+export function slotFor(slots: Slots, { name, form }: WantedService, pool: Pool): Backend | undefined {
+  return slots.get(name)?.find((backend) => backend.pool === pool && sameForm(backend.form, form));
 }
 
 /** Whether a backend of this form is like the spare ones, as far as it is not a matter of its servers. */

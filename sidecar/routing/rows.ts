@@ -1,6 +1,6 @@
 /** Routes as rows of the map file that requests and connections are looked up in. */
 import type { Backend, HaproxyPlan, Pool, Wanted, WantedRoute, WantedService } from "./plan.ts";
-import { NO_INSTANCES, poolKey, TCP_ONLY, usable } from "./plan.ts";
+import { NO_INSTANCES, slotFor, type Slots, TCP_ONLY, usable } from "./plan.ts";
 import { ALL_BUCKETS, inTenths, sharePrefixes } from "./shares.ts";
 
 type Rows = HaproxyPlan["routes"];
@@ -8,8 +8,7 @@ type Row = readonly [key: string, value: string];
 
 export interface Placed {
   readonly wanted: Wanted;
-  /** By what they hold. */
-  readonly slots: ReadonlyMap<string, Backend>;
+  readonly slots: Slots;
   /** By slot. */
   readonly backends: ReadonlyMap<string, Backend>;
   /** Those that there is a rule for. */
@@ -25,8 +24,8 @@ export function rowsOf({ wanted, slots, backends, stickyHeaders, before, frozen 
   let byRoute: ReadonlyMap<string, readonly Row[]> | undefined;
   const kept = () => byRoute ??= Map.groupBy(before, ([key]) => key.slice(0, key.indexOf("/")));
   for (const service of wanted.values()) {
-    const { name, form, pools, routes } = service;
-    const slotOf = (pool: Pool) => pools.has(pool) ? slots.get(poolKey({ service: name, pool, form })) : undefined;
+    const { pools, routes } = service;
+    const slotOf = (pool: Pool) => pools.has(pool) ? slotFor(slots, service, pool) : undefined;
     for (const route of routes) {
       const placed = route.shares.every(({ pool }) => !pools.has(pool) || slotOf(pool)) &&
         (route.stickyHeader === undefined || stickyHeaders.includes(route.stickyHeader));
