@@ -78,32 +78,33 @@ async function servers(socket: CommandSocket, commands: readonly ServerCommand[]
 const ROUTES = Word.fileName(ROUTES_FILE);
 
 async function routes(socket: CommandSocket, command: RouteCommand): Promise<void> {
-  if (command.kind === "set-route") {
-    const row = phrase`set map ${ROUTES} ${Word.rowKey(command.key)} ${Word.rowValue(command.key, command.value)}`;
-    const answer = await socket.ask(row);
-    return expect(row, answer, answer === "");
-  }
-  if (command.kind === "add-routes") return addRows(socket, phrase`add map ${ROUTES}`, command.routes);
+  if (command.kind === "set-route") return inPlace(socket, "set", [[command.key, command.value]]);
+  if (command.kind === "add-routes") return inPlace(socket, "add", [...command.routes]);
   const prepare = phrase`prepare map ${ROUTES}`;
   const answer = await socket.ask(prepare);
   const version = Number(/^New version created: ([0-9]+)$/.exec(answer)?.[1]);
   expect(prepare, answer, version > 0);
-  try {
-    await addRows(socket, phrase`add map @${version} ${ROUTES}`, command.routes);
-  } catch (error) {
+  const before = await entryCount(socket);
+  for (const rows of chunks(command.routes)) {
+    await socket.ask(phrase`add map @${version} ${ROUTES}`, rows);
+  }
+  const added = await entryCount(socket) - before;
+  if (added !== command.routes.size) {
     await socket.ask(phrase`clear map @${version} ${ROUTES}`);
-    throw error;
+    throw new Unexpected(`the worker took ${added} of ${command.routes.size} rows`);
   }
   const commit = phrase`commit map @${version} ${ROUTES}`;
   const done = await socket.ask(commit);
   expect(commit, done, done === "");
 }
 
-async function addRows(socket: CommandSocket, add: Text, rows: ReadonlyMap<string, string>): Promise<void> {
-  const before = await entryCount(socket);
-  for (const chunk of chunks(rows)) await socket.ask(add, chunk);
-  const added = await entryCount(socket) - before;
-  if (added !== rows.size) throw new Unexpected(`the worker took ${added} of ${rows.size} rows`);
+type Row = readonly [key: string, value: string];
+
+async function inPlace(socket: CommandSocket, verb: "set" | "add", rows: readonly Row[]): Promise<void> {
+  const what = verb === "set" ? phrase`set map ${ROUTES}` : phrase`add map ${ROUTES}`;
+  const texts = rows.map(([key, value]) => phrase`${what} ${Word.rowKey(key)} ${Word.rowValue(key, value)}`);
+  const answers = await socket.askAll(texts);
+  texts.forEach((text, at) => expect(text, answers[at] ?? "", answers[at] === ""));
 }
 
 /** Rows of all versions of the map, from the list of maps: the rows themselves would be much to read. */
