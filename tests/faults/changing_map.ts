@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import type { Host } from "../scenario/testing/host.ts";
 import { now } from "../traffic/clock.ts";
-import { startTraffic, type Verdict } from "../traffic/traffic.ts";
+import type { Verdict } from "../traffic/traffic.ts";
 import { assertConverged } from "./convergence.ts";
 import { defineFault } from "./fault.ts";
 import type { Figure } from "./figures.ts";
 import { type Chance, fork } from "./seed.ts";
-import { Changes, startServed, TARGETS } from "./served.ts";
+import { ALL_SENDERS, Changes, startServed, startTrafficTo } from "./served.ts";
 
 interface Sizes {
   readonly changes: number;
@@ -29,24 +29,14 @@ export const changingMap = defineFault<Sizes>({
   run,
 });
 
-const SENDERS = { kept: 8, new: 2, post: 2, h2c: 3, grpc: 2, slow: 2, stream: 4, websocket: 4, grpc_stream: 2 };
-
 async function run(
   { changes, reloads, perSecond, streamMs, requests }: Sizes,
   chance: Chance,
 ): Promise<readonly Figure[]> {
   await using served = await startServed();
-  const { host, receivers } = served;
+  const { host } = served;
   const before = (await host.state()).reloads.count;
-  await using traffic = await startTraffic({
-    port: host.egressPort,
-    receivers,
-    seed: chance.below(2 ** 32),
-    services: TARGETS,
-    senders: SENDERS,
-    perSecond,
-    streamMs,
-  });
+  await using traffic = await startTrafficTo(served, chance, { senders: ALL_SENDERS, perSecond, streamMs });
   const changing = new Changing(host, new Changes(served, fork(chance)));
   for (let n = 0; n < changes; n++) {
     const every = Math.floor(changes / reloads);

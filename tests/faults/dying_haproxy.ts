@@ -4,13 +4,12 @@ import { MASTER_SOCKET } from "../../sidecar/config/names.ts";
 import { type Processes, processes } from "../../sidecar/haproxy/master.ts";
 import type { Host } from "../scenario/testing/host.ts";
 import { now } from "../traffic/clock.ts";
-import { startTraffic } from "../traffic/traffic.ts";
 import { assertConverged } from "./convergence.ts";
 import { defineFault } from "./fault.ts";
 import { type Figure, Tally } from "./figures.ts";
 import { assertExcused, isWithin, type Outage, Prober } from "./outage.ts";
 import { type Chance, fork } from "./seed.ts";
-import { Changes, startServed, TARGETS } from "./served.ts";
+import { Changes, SENDERS_WITHOUT_GRPC, startServed, startTrafficTo } from "./served.ts";
 
 interface Sizes {
   readonly kills: number;
@@ -28,9 +27,6 @@ export const dyingHaproxy = defineFault<Sizes>({
   run,
 });
 
-// A gRPC channel waits on its own before it connects again, so that nobody could say when it is served again.
-const SENDERS = { kept: 6, new: 2, post: 2, h2c: 3, slow: 2, stream: 2, websocket: 2 };
-
 const CASES = (["own", "adopted"] as const).flatMap((whose) =>
   (["worker", "master", "both"] as const).map((victim) => ({ whose, victim }))
 );
@@ -38,16 +34,8 @@ type Victim = typeof CASES[number]["victim"];
 
 async function run({ kills, perSecond, streamMs }: Sizes, chance: Chance): Promise<readonly Figure[]> {
   await using served = await startServed({ haproxyOutlives: true });
-  const { host, receivers } = served;
-  await using traffic = await startTraffic({
-    port: host.egressPort,
-    receivers,
-    seed: chance.below(2 ** 32),
-    services: TARGETS,
-    senders: SENDERS,
-    perSecond,
-    streamMs,
-  });
+  const { host } = served;
+  await using traffic = await startTrafficTo(served, chance, { senders: SENDERS_WITHOUT_GRPC, perSecond, streamMs });
   await using prober = new Prober(host.egressPort, "identity");
   await prober.back();
   const changes = new Changes(served, fork(chance));

@@ -7,13 +7,13 @@ import { unseal } from "../../sidecar/config/seal.ts";
 import { DataFolder } from "../../sidecar/haproxy/data_folder.ts";
 import { processes } from "../../sidecar/haproxy/master.ts";
 import { decodeMapFile } from "../../sidecar/map_file.ts";
-import { startTraffic, type Verdict } from "../traffic/traffic.ts";
+import type { Verdict } from "../traffic/traffic.ts";
 import { assertConverged, differences, readMap } from "./convergence.ts";
 import { defineFault } from "./fault.ts";
 import { type Figure, Tally } from "./figures.ts";
 import { Prober } from "./outage.ts";
 import { type Chance, fork } from "./seed.ts";
-import { Changes, type Served, startServed, TARGETS } from "./served.ts";
+import { ALL_SENDERS, Changes, type Served, startServed, startTrafficTo } from "./served.ts";
 import { temporaryFolder } from "./temporary_folder.ts";
 
 interface Sizes {
@@ -36,8 +36,6 @@ export const dyingSidecar = defineFault<Sizes>({
   run,
 });
 
-const SENDERS = { kept: 8, new: 2, post: 2, h2c: 3, grpc: 2, slow: 2, stream: 4, websocket: 2, grpc_stream: 2 };
-
 async function run(sizes: Sizes, chance: Chance): Promise<readonly Figure[]> {
   const { rounds, startStride, stride, replacements, perSecond } = sizes;
   await using served = await startServed({ haproxyOutlives: true });
@@ -45,15 +43,7 @@ async function run(sizes: Sizes, chance: Chance): Promise<readonly Figure[]> {
   const verdicts: Verdict[] = [];
   for (let round = 0; round < rounds; round++) {
     await dying.firstStarts(startStride);
-    await using traffic = await startTraffic({
-      port: served.host.egressPort,
-      receivers: served.receivers,
-      seed: chance.below(2 ** 32),
-      services: TARGETS,
-      senders: SENDERS,
-      perSecond,
-      streamMs: 1_000,
-    });
+    await using traffic = await startTrafficTo(served, chance, { senders: ALL_SENDERS, perSecond, streamMs: 1_000 });
     const { master } = await dying.processes();
     await dying.updates(stride);
     await dying.replacements(replacements);

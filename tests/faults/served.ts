@@ -2,6 +2,7 @@
 import { type Host, type HostOptions, startHost } from "../scenario/testing/host.ts";
 import { type Receivers, startReceivers } from "../traffic/receivers.ts";
 import type { Targets } from "../traffic/senders.ts";
+import { startTraffic, type Traffic, type TrafficOptions } from "../traffic/traffic.ts";
 import type { Chance } from "./seed.ts";
 
 export interface Served extends AsyncDisposable {
@@ -22,7 +23,7 @@ const SWITCHED = [
 ] as const;
 
 /** What traffic asks for. */
-export const TARGETS: Required<Targets> = { http: ["identity", "v1.identity", "canary.identity"], grpc: ["greeter"] };
+const TARGETS: Required<Targets> = { http: ["identity", "v1.identity", "canary.identity"], grpc: ["greeter"] };
 
 /** Starts it; the map is applied. */
 export async function startServed(options?: HostOptions): Promise<Served> {
@@ -41,6 +42,32 @@ export async function startServed(options?: HostOptions): Promise<Served> {
   await host.applied();
   const all = used.move();
   return { host, receivers, [Symbol.asyncDispose]: () => all.disposeAsync() };
+}
+
+/** Where nothing may fail, whatever is sent. */
+export const ALL_SENDERS = {
+  kept: 8,
+  new: 2,
+  post: 2,
+  h2c: 3,
+  grpc: 2,
+  slow: 2,
+  stream: 4,
+  websocket: 4,
+  grpc_stream: 2,
+};
+
+/** Where HAProxy ends: a gRPC channel waits on its own before it connects again, so that nobody could say when it is served. */
+export const SENDERS_WITHOUT_GRPC = { kept: 6, new: 2, post: 2, h2c: 3, slow: 2, stream: 2, websocket: 2 };
+
+/** Starts traffic to all of it. */
+export function startTrafficTo(
+  { host, receivers }: Served,
+  chance: Chance,
+  load: Pick<TrafficOptions, "senders" | "perSecond" | "streamMs">,
+): Promise<Traffic> {
+  const seed = chance.below(2 ** 32);
+  return startTraffic({ port: host.egressPort, receivers, seed, services: TARGETS, ...load });
 }
 
 /** Writes to the map, each of them one commit, after which every request still has somewhere to go. */

@@ -2,13 +2,12 @@ import assert from "node:assert/strict";
 import type { Service } from "../../proto/gen/portolan/v1/cluster_map_pb.ts";
 import type { Host } from "../scenario/testing/host.ts";
 import { now } from "../traffic/clock.ts";
-import { startTraffic } from "../traffic/traffic.ts";
 import { assertConverged, assertRouted, readMap } from "./convergence.ts";
 import { defineFault } from "./fault.ts";
 import { type Figure, Tally } from "./figures.ts";
 import { assertExcused, type Outage, Prober } from "./outage.ts";
 import { type Chance, fork } from "./seed.ts";
-import { Changes, startServed, TARGETS } from "./served.ts";
+import { Changes, SENDERS_WITHOUT_GRPC, startServed, startTrafficTo } from "./served.ts";
 
 interface Sizes {
   /** How long the control plane is gone. */
@@ -28,20 +27,10 @@ export const withoutControlPlane = defineFault<Sizes>({
   run,
 });
 
-// A gRPC channel waits on its own before it connects again, so that nobody could say when it is served again.
-const SENDERS = { kept: 6, new: 2, post: 2, h2c: 3, slow: 2, stream: 2, websocket: 2 };
-
 async function run({ seconds, restarts, perSecond }: Sizes, chance: Chance): Promise<readonly Figure[]> {
   await using served = await startServed({ haproxyOutlives: true });
-  const { host, receivers } = served;
-  await using traffic = await startTraffic({
-    port: host.egressPort,
-    receivers,
-    seed: chance.below(2 ** 32),
-    services: TARGETS,
-    senders: SENDERS,
-    perSecond,
-  });
+  const { host } = served;
+  await using traffic = await startTrafficTo(served, chance, { senders: SENDERS_WITHOUT_GRPC, perSecond });
   const changes = new Changes(served, fork(chance));
   for (let n = 0; n < 10; n++) await changes.write();
   while (changes.switchedOff.size === 0) await changes.switch();
