@@ -1,11 +1,6 @@
 /** Servers that are out of the map and still known to HAProxy: deleted late, and only once nothing uses them. */
 import { hasLeaving } from "./routing/assign.ts";
-import type { HaproxyPlan } from "./routing/plan.ts";
-
-export interface ServerRef {
-  readonly slot: string;
-  readonly name: string;
-}
+import type { HaproxyPlan, ServerRef } from "./routing/plan.ts";
 
 /** Says which servers it is time to delete: those that have been leaving for a while. */
 export class Leaving {
@@ -55,7 +50,8 @@ export function without(plan: HaproxyPlan, gone: readonly ServerRef[]): HaproxyP
   return { ...plan, backends: new Map(backends.map((backend) => [backend.slot, backend])) };
 }
 
-function leavingServers(plan: HaproxyPlan): readonly ServerRef[] {
+/** Those of the plan that are only there until nothing uses them. */
+export function leavingServers(plan: HaproxyPlan): readonly ServerRef[] {
   return [...plan.backends.values()].filter(({ servers }) => hasLeaving(servers)).flatMap(({ slot, servers }) =>
     [...servers.values()].filter(({ state }) => state === "leaving").map(({ name }) => ({ slot, name }))
   );

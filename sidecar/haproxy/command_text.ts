@@ -1,5 +1,6 @@
 /** Commands as a worker's socket takes them. */
 import type { ServerCommand } from "../routing/command.ts";
+import type { ServerRef } from "../routing/plan.ts";
 import { serverOptions } from "../config/print.ts";
 import { phrase, type Text, Word } from "../config/text.ts";
 
@@ -19,8 +20,6 @@ export function commandText(command: ServerCommand): Text {
       return command.state === "ready"
         ? phrase`set server ${server} state ready`
         : phrase`set server ${server} state maint`;
-    case "delete-server":
-      return phrase`del server ${server}`;
   }
 }
 
@@ -29,12 +28,19 @@ export function isDone(command: ServerCommand, answer: string): boolean {
   switch (command.kind) {
     case "add-server":
       return answer === "New server registered.";
-    case "delete-server":
-      return answer === "Server deleted.";
     case "set-weight":
     case "set-state":
       return answer === "";
   }
+}
+
+export function deleteText({ slot, name }: ServerRef): Text {
+  return phrase`del server ${Word.slot(slot)}/${Word.server(name)}`;
+}
+
+/** Whether it is not there any more; one that has connections stays. */
+export function isDeleted(answer: string): boolean {
+  return answer === "Server deleted." || answer === "No such server.";
 }
 
 function nameOf(command: ServerCommand): Word {

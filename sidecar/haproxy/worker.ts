@@ -1,9 +1,10 @@
 /** The commands of a transition, said to the worker that runs, each answer checked. */
 import type { Command, RouteCommand, ServerCommand } from "../routing/command.ts";
-import { commandText, isDone } from "./command_text.ts";
+import { commandText, deleteText, isDeleted, isDone } from "./command_text.ts";
 import { ROUTES_FILE } from "../config/names.ts";
 import { rowText } from "../config/print.ts";
 import { CommandSocket, MAX_COMMAND_BYTES } from "./command_socket.ts";
+import type { ServerRef } from "../routing/plan.ts";
 import { joined, phrase, type Text, Word } from "../config/text.ts";
 
 /** The worker did not do what it was told: what it runs is not known any more. */
@@ -30,15 +31,12 @@ export async function command(socketPath: string, commands: readonly Command[]):
 /** Deletes what is in maintenance; answers with the names that are gone. One with connections stays for later. */
 export async function deleteServers(
   socketPath: string,
-  servers: readonly { readonly slot: string; readonly name: string }[],
-): Promise<readonly { readonly slot: string; readonly name: string }[]> {
+  servers: readonly ServerRef[],
+): Promise<readonly ServerRef[]> {
   using socket = await CommandSocket.open(socketPath);
-  const commands = servers.map((server) => ({ kind: "delete-server", ...server }) as const);
-  const answers = await socket.askAll(commands.map(commandText));
-  return servers.filter((_, at) => GONE.has(answers[at] ?? ""));
+  const answers = await socket.askAll(servers.map(deleteText));
+  return servers.filter((_, at) => isDeleted(answers[at] ?? ""));
 }
-
-const GONE = new Set(["Server deleted.", "No such server."]);
 
 /** The process id of the worker at a socket. */
 export async function workerPid(socketPath: string): Promise<number> {

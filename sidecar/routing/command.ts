@@ -1,4 +1,4 @@
-/** What can be said to a running worker. */
+/** What can be said to a running worker. Servers that are not wanted any more are deleted apart from it, when they are quiet. */
 import type { Form, Server } from "./plan.ts";
 
 export type ServerCommand =
@@ -10,9 +10,7 @@ export type ServerCommand =
     readonly slot: string;
     readonly name: string;
     readonly state: "ready" | "maintenance";
-  }
-  /** Only in maintenance; refused while it has connections. */
-  | { readonly kind: "delete-server"; readonly slot: string; readonly name: string };
+  };
 
 export type RouteCommand =
   /** Another value for a row that is there. */

@@ -65,11 +65,6 @@ function serverCommands(before: Servers, after: Backend, coming: Command[], goin
       changeCommands(slot, old, server, coming, going);
     }
   }
-  for (const { name, state } of before.values()) {
-    if (after.servers.has(name)) continue;
-    if (state === "ready") going.push({ kind: "set-state", slot, name, state: "maintenance" });
-    going.push({ kind: "delete-server", slot, name });
-  }
 }
 
 function changeCommands(slot: string, old: Server, server: Server, coming: Command[], going: Command[]): void {

@@ -64,16 +64,6 @@ Deno.test("diff() never empties a backend that has usable servers before and aft
   );
 });
 
-Deno.test("diff() deletes what settles, and nothing else", () => {
-  fc.assert(fc.property(chain, (steps) => {
-    for (const { after } of walk(steps)) {
-      const commands = commandsOf(diff(after, settled(after)));
-      assert.ok(commands.every(({ kind }) => kind === "delete-server"));
-      assert.deepEqual(asHaproxy(simulate(after, commands)), asHaproxy(settled(after)));
-    }
-  }));
-});
-
 Deno.test("diff() reloads only for a service, a version or a sticky header that is new, and says which", () => {
   const i1 = instance("i1");
   const i2 = instance("i2", { version: 2 });

@@ -45,6 +45,12 @@ export interface Form {
 
 export const USUAL_FORM: Form = { speaks: "http1", balancer: "p2c", answerMs: 0, maxConnections: 0, maxQueue: 0 };
 
+/** A server, by its name and that of its backend in HAProxy. */
+export interface ServerRef {
+  readonly slot: string;
+  readonly name: string;
+}
+
 /** By name; what is wanted, by the instances' ids. */
 export type Servers = ReadonlyMap<string, Server>;
 

@@ -30,12 +30,6 @@ function step(plan: HaproxyPlan, command: Command): HaproxyPlan {
       return change(plan, command, ({ weight }) => ({ weight }));
     case "set-state":
       return change(plan, command, ({ state }) => ({ state }));
-    case "delete-server": {
-      const { slot, name } = command;
-      const backend = backendOf(plan, slot);
-      if (serverOf(backend, name).state === "ready") throw new Error(`Cannot delete server "${slot}/${name}": in use`);
-      return withServers(plan, backend, new Map([...backend.servers].filter(([other]) => other !== name)));
-    }
   }
 }
 

@@ -10,6 +10,7 @@ const CONFIG_LINE = new RegExp(
     "# spare",
     "backend b[0-9]+ from (?:service|bytes)",
     "  balance (?:roundrobin|hash var\\(txn\\.key\\))",
+    "  http-request set-var\\(txn\\.key\\) var\\(txn\\.flow\\) unless { var\\(txn\\.key\\) -m found }",
     "  timeout server [0-9]+ms",
     "  http-request set-timeout server [0-9]+ms if { req\\.fhdr\\(portolan-timeout-ms\\),sub\\([0-9]+\\) gt 0 }",
     "  tcp-request content reject if { avg_queue ge [0-9]+ }",

@@ -4,8 +4,8 @@ import { type Service, ServiceSchema } from "../../proto/gen/portolan/v1/cluster
 import { parse } from "../../sidecar/config/parse.ts";
 import { print } from "../../sidecar/config/print.ts";
 import { TIMEOUTS } from "../../sidecar/config/print_base.ts";
-import { commandText } from "../../sidecar/haproxy/command_text.ts";
-import { assign, settled } from "../../sidecar/routing/assign.ts";
+import { commandText, deleteText } from "../../sidecar/haproxy/command_text.ts";
+import { assign } from "../../sidecar/routing/assign.ts";
 import { diff } from "../../sidecar/routing/diff.ts";
 import { EMPTY_PLAN, type HaproxyPlan } from "../../sidecar/routing/plan.ts";
 import { render } from "../../sidecar/routing/render.ts";
@@ -138,19 +138,13 @@ function holdFiles(plan: HaproxyPlan): void {
 
 /** From nothing to the plan, and back. Answers how many commands that takes. */
 function holdCommands(plan: HaproxyPlan): number {
-  const empty = {
-    ...plan,
-    backends: new Map([...plan.backends].map(([slot, backend]) => [slot, { ...backend, servers: new Map() }])),
-  };
-  let count = 0;
-  for (const transition of [diff(empty, plan), diff(plan, settled(empty))]) {
-    if (transition.kind !== "runtime") continue;
-    for (const command of transition.commands) {
-      if (!("slot" in command)) continue;
-      count++;
-      const { text } = commandText(command);
-      assert.ok(isCommand(text), `a command of another kind: ${JSON.stringify(text)}`);
-    }
-  }
-  return count;
+  const backends = new Map([...plan.backends].map(([slot, backend]) => [slot, { ...backend, servers: new Map() }]));
+  const transition = diff({ ...plan, backends }, plan);
+  const added = transition.kind === "runtime" ? transition.commands.filter((command) => "slot" in command) : [];
+  const deleted = [...plan.backends.values()].flatMap(({ slot, servers }) =>
+    Array.from(servers.keys(), (name) => deleteText({ slot, name }))
+  );
+  const texts = [...added.map(commandText), ...deleted];
+  for (const { text } of texts) assert.ok(isCommand(text), `a command of another kind: ${JSON.stringify(text)}`);
+  return texts.length;
 }
