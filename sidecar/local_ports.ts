@@ -1,7 +1,9 @@
 /** Ports of services on this host: whether one can be had, found out before HAProxy fails at it. */
 import type { Address } from "../proto/settings.ts";
+import { whyTaken } from "./haproxy/new_ports.ts";
 import type { Listener } from "./routing/plan.ts";
 
+/** A port that a service wants, and who has or wants others. */
 export interface Asked {
   readonly service: string;
   readonly port: number;
@@ -24,10 +26,6 @@ export function localPortProblem({ service, port, held, wanted, frozen, egress }
   }
   if (port === egress.port) return problem("it is the egress port of this sidecar");
   if (holder !== undefined) return undefined;
-  try {
-    Deno.listen({ hostname: egress.host, port }).close();
-    return undefined;
-  } catch (error) {
-    return problem(error instanceof Deno.errors.AddrInUse ? "somebody else uses it" : (error as Error).message);
-  }
+  const why = whyTaken({ hostname: egress.host, port });
+  return why === undefined ? undefined : problem(why);
 }

@@ -7,23 +7,27 @@ import type { Log } from "../proto/log.ts";
 import { formatPosition } from "../sdk-ts/fold.ts";
 import type { Snapshot } from "../sdk-ts/follow.ts";
 import type { Routed } from "./access/target.ts";
+import { Arrivals } from "./arrivals.ts";
 import { print } from "./config/print.ts";
 import { guilty } from "./guilty.ts";
 import { Refused } from "./haproxy/data_folder.ts";
 import type { Printer } from "./haproxy/haproxy.ts";
 import { PortTaken } from "./haproxy/new_ports.ts";
+import { Down } from "./haproxy/restarts.ts";
 import { Unexpected } from "./haproxy/worker.ts";
 import { Leaving, without } from "./leaving.ts";
 import { localPortProblem } from "./local_ports.ts";
 import { Refill } from "./refill.ts";
-import { Reloads } from "./reloads.ts";
-import type { ReconcileOptions, Running } from "./reconcile_options.ts";
+import { Reloads, waitingFor } from "./reloads.ts";
+import type { ReconcileOptions } from "./reconcile_options.ts";
 import { Resolver } from "./resolve_host.ts";
 import { addressesOf } from "./routing/addresses.ts";
 import { assign, type Assigning, needReload, settled } from "./routing/assign.ts";
 import { diff, type Transition } from "./routing/diff.ts";
 import { EMPTY_PLAN, type HaproxyPlan, type Wanted } from "./routing/plan.ts";
+import { withoutTaken } from "./taken_ports.ts";
 import { Wake } from "./wake.ts";
+import { WhatRuns } from "./what_runs.ts";
 import { type RefusedService, Wishes } from "./wishes.ts";
 
 const RELOAD_EVERY_MS = 2_000;
@@ -46,18 +50,12 @@ export class Reconciler {
   readonly #resolver: Resolver;
   readonly #wishes: Wishes;
   readonly #leaving: Leaving;
+  readonly #runs: WhatRuns;
+  readonly #arrivals = new Arrivals();
   readonly #changed = new Set<string>();
   #snapshot: Snapshot | undefined;
   /** Of the map that is being applied. */
   #position = "none";
-  #applied: Position | undefined;
-  /** What HAProxy runs; `undefined` before it was started. */
-  #running: HaproxyPlan | undefined;
-  /** What is in the files: what HAProxy runs after it died. */
-  #filed: HaproxyPlan = EMPTY_PLAN;
-  #loads = 0;
-  /** Why what HAProxy runs is not known; only a reload mends that. */
-  #lost: string | undefined;
 
   constructor(options: ReconcileOptions) {
     this.#options = options;
@@ -68,6 +66,7 @@ export class Reconciler {
       everyMs: options.reloadEveryMs ?? RELOAD_EVERY_MS,
       mostOldWorkers: MOST_OLD_WORKERS,
     });
+    this.#runs = new WhatRuns(options.haproxy, options.running);
     this.#resolver = new Resolver({
       ...(options.lookup && { lookup: options.lookup }),
       log: options.log,
@@ -80,19 +79,18 @@ export class Reconciler {
         localPortProblem({
           service,
           port,
-          held: (this.#running ?? EMPTY_PLAN).listeners,
+          held: this.#plan.listeners,
           wanted: this.#wishes.wanted,
           frozen: this.#wishes.frozen,
           egress: options.egress.egress,
         }),
     });
     this.#leaving = new Leaving(options.deleteAfterMs ?? DELETE_AFTER_MS, () => this.#wake.set());
-    if (options.running) this.#takeOver(options.running);
   }
 
   /** Up to where HAProxy routes by the map; `undefined` before the first map. */
   get applied(): Position | undefined {
-    return this.#applied;
+    return this.#arrivals.newest;
   }
 
   get refused(): readonly RefusedService[] {
@@ -101,7 +99,7 @@ export class Reconciler {
 
   /** What HAProxy runs; `undefined` before it was started. */
   get running(): HaproxyPlan | undefined {
-    return this.#running;
+    return this.#runs.plan;
   }
 
   get resolver(): Pick<Resolver, "lookups" | "failedLookups"> {
@@ -110,7 +108,7 @@ export class Reconciler {
 
   /** What is routed: what HAProxy runs, and the services of the newest map. */
   get routed(): Routed {
-    return { plan: this.#running ?? EMPTY_PLAN, services: this.#snapshot?.services ?? new Map() };
+    return { plan: this.#plan, services: this.#snapshot?.services ?? new Map() };
   }
 
   /** Looks at HAProxy, and at these services, again. */
@@ -122,6 +120,8 @@ export class Reconciler {
   /** Goes on until the signal, or throws: the map cannot be followed, HAProxy cannot be started. Whose map it is ends it. */
   async run(signal: AbortSignal): Promise<void> {
     if (signal.aborted) return;
+    // HAProxy may have died before.
+    this.#wake.set();
     const stop = () => this.#wake.set();
     signal.addEventListener("abort", stop);
     let failed: { readonly error: unknown } | undefined;
@@ -134,8 +134,8 @@ export class Reconciler {
         await this.#wake.wait();
         if (signal.aborted) return;
         // With something that runs, calls go on without whoever refuses to tell more.
-        if (failed && !this.#running) throw failed.error;
-        if (this.#snapshot) await this.#step(this.#snapshot);
+        if (failed && !this.running) throw failed.error;
+        await this.#turn();
       }
     } finally {
       signal.removeEventListener("abort", stop);
@@ -145,18 +145,16 @@ export class Reconciler {
     }
   }
 
+  get #plan(): HaproxyPlan {
+    return this.running ?? EMPTY_PLAN;
+  }
+
   async #mayRefill(): Promise<boolean> {
     return this.#refill.due && this.reloads.waitMs(await this.#oldWorkers()) === 0;
   }
 
   async #oldWorkers(): Promise<number> {
     return await this.#options.oldWorkers?.() ?? 0;
-  }
-
-  #takeOver({ plan, unknown }: Running): void {
-    this.#running = this.#filed = plan;
-    this.#loads = this.#options.haproxy.loads;
-    this.#lost = unknown;
   }
 
   async #follow(): Promise<void> {
@@ -178,113 +176,120 @@ export class Reconciler {
     if (running?.position === formatPosition(position)) this.#resolver.recall(addressesOf(services, running.plan));
   }
 
-  async #step(snapshot: Snapshot): Promise<void> {
-    const { position, services } = snapshot;
-    this.#position = formatPosition(position);
-    this.#wishes.take(this.#changed, services, (this.#running ?? EMPTY_PLAN).listeners);
-    this.#changed.clear();
-    // An address that comes from here on makes a step of its own.
-    const whole = !this.#resolver.pending;
-    // The first map waits for its addresses, not long: with them it is a start, without them a start and a reload.
-    if (!this.#applied && !whole) return;
+  async #turn(): Promise<void> {
     try {
-      const there = await this.#bring();
-      if (there && whole) {
-        this.#applied = position;
-        this.#options.following.applied(position, this.refused.slice(0, MOST_REPORTED));
-        this.#options.onApplied?.(snapshot);
-      }
-      await this.#deleteServers();
+      if (this.#options.haproxy.down !== undefined) this.#amend();
+      else if (this.#snapshot) await this.#step(this.#snapshot);
     } catch (error) {
+      // Who tries on to start it says when there is news.
+      if (error instanceof Down) return;
       // A first start that fails is a matter of settings; later it may be a full disk, which ends.
-      if (!this.#running) throw error;
+      if (!this.running) throw error;
       this.#log.error("Cannot apply the map: trying again", { reason: error });
-      this.#wake.later(RETRY_MS);
+      this.#wake.later("retry", RETRY_MS);
     }
   }
 
-  /** Brings HAProxy to what is wanted; answers whether it is there, or a reload is still owed. */
-  async #bring(): Promise<boolean> {
+  /** HAProxy has died and does not start: without the ports that somebody else has taken it may. */
+  #amend(): void {
+    const { plan, taken } = withoutTaken(this.#runs.filed, this.#options.egress.egress);
+    if (taken.size === 0 || !this.#options.haproxy.amend((position) => this.#printer(plan, position))) return;
+    this.#log.warn("Starting HAProxy without ports that somebody else has taken", { ports: [...taken.keys()] });
+    this.#runs.told(plan);
+    this.look(Array.from(taken.values(), ({ service }) => service));
+  }
+
+  async #step(snapshot: Snapshot): Promise<void> {
+    this.#position = formatPosition(snapshot.position);
+    this.#wishes.take(this.#changed, snapshot.services, this.#plan.listeners);
+    this.#changed.clear();
+    // The first map waits for its addresses, not long: with them it is a start, without them a start and a reload. One
+    // that comes from here on makes a step of its own.
+    if (!this.#arrivals.expect(snapshot, this.#wishes.pending)) return;
+    const waiting = await this.#bring();
+    const reached = waiting && this.#arrivals.reached(waiting);
+    if (reached) {
+      this.#options.following.applied(reached.position, this.refused.slice(0, MOST_REPORTED));
+      this.#options.onApplied?.(reached);
+    }
+    await this.#deleteServers();
+  }
+
+  /** Brings HAProxy to what is wanted, but for services that wait for a reload: answers with these, if that is known. */
+  async #bring(): Promise<ReadonlySet<string> | undefined> {
     this.#retryPorts();
-    if (!this.#running) return await this.#start();
-    // HAProxy died and was started again: it runs what is in its files, whatever it had been told.
-    if (this.#loads !== this.#options.haproxy.loads) this.#hasLoaded(this.#filed);
+    if (!this.running) return await this.#start();
+    if (this.#runs.catchUp()) this.#refillLater();
     const plan = this.#assign(this.#wishes.wanted, await this.#mayRefill() ? "refill" : "allow");
-    const transition = diff(this.#running, plan);
-    if (transition.kind === "reload" || this.#lost !== undefined) {
+    const transition = diff(this.#plan, plan);
+    const { unknown } = this.#runs;
+    if (transition.kind === "reload" || unknown !== undefined) {
       const reasons = transition.kind === "reload" ? transition.reasons : [];
-      return await this.#reload(settled(plan), [...(this.#lost === undefined ? [] : [this.#lost]), ...reasons]);
+      return await this.#reload(settled(plan), [...(unknown === undefined ? [] : [unknown]), ...reasons]);
     }
-    const updated = await this.#update(plan, transition);
-    if (updated) this.#wishes.prove();
-    return updated;
+    if (!await this.#update(plan, transition)) return undefined;
+    this.#wishes.prove();
+    return NOBODY;
   }
 
-  async #start(): Promise<boolean> {
-    const start = async (wanted: Wanted) => {
-      const plan = this.#assign(wanted, "refill");
-      await this.#options.haproxy.start(this.#printer(plan));
-      this.#hasLoaded(plan);
-    };
+  async #start(): Promise<ReadonlySet<string> | undefined> {
+    const plan = this.#assign(this.#wishes.wanted, "refill");
+    return await this.#load(plan, (print) => this.#options.haproxy.start(print)) ? NOBODY : undefined;
+  }
+
+  /** Has HAProxy read files that say `plan`; answers whether it takes them. */
+  async #load(plan: HaproxyPlan, load: (print: Printer) => Promise<void>): Promise<boolean> {
     try {
-      await start(this.#wishes.wanted);
-      this.#wishes.prove();
-      return true;
+      await load(this.#printer(plan));
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
       await this.#accuse(error);
       return false;
     }
+    this.#runs.loaded(plan);
+    this.#wishes.prove();
+    this.#refillLater();
+    return true;
   }
 
   /** Without a reload; answers whether that worked. */
   async #update(plan: HaproxyPlan, transition: Transition): Promise<boolean> {
     if (transition.kind === "none") {
       // It may know more of servers that are out of use already.
-      this.#running = plan;
+      this.#runs.plan = plan;
       return true;
     }
     if (transition.kind === "reload") throw new Error(`Cannot update HAProxy: ${transition.reasons.join(", ")}`);
     try {
       await this.#options.haproxy.update(this.#printer(plan), transition.commands);
-      this.#running = this.#filed = plan;
-      this.#refillLater(plan);
+      this.#runs.told(plan);
+      this.#refillLater();
       return true;
     } catch (error) {
       if (!(error instanceof Unexpected)) throw error;
-      this.#filed = plan;
-      // Whatever HAProxy has loaded up to now may be older than these files.
-      this.#loads = this.#options.haproxy.loads;
       this.#log.warn("The worker did not do what it was told: reloading", { reason: error });
-      this.#lost = error.message;
+      this.#runs.untold(plan, error.message);
       this.#wake.set();
       return false;
     }
   }
 
   /** At once if the last reload is long enough ago; else what can be done without it, and a reload later. */
-  async #reload(plan: HaproxyPlan, reasons: readonly string[]): Promise<boolean> {
+  async #reload(plan: HaproxyPlan, reasons: readonly string[]): Promise<ReadonlySet<string> | undefined> {
+    const isKnown = this.#runs.unknown === undefined;
     // Where nothing can be told, waiting for old workers would be worse than one more of them.
-    const waitMs = this.reloads.waitMs(this.#lost === undefined ? await this.#oldWorkers() : 0);
+    const waitMs = this.reloads.waitMs(isKnown ? await this.#oldWorkers() : 0);
     if (waitMs > 0) {
-      this.#wake.later(waitMs);
+      this.#wake.later("reload", waitMs);
       const held = this.#assign(this.#wishes.wanted, "hold");
-      if (this.#lost === undefined) await this.#update(held, diff(this.#running ?? EMPTY_PLAN, held));
-      return false;
+      if (!isKnown || !await this.#update(held, diff(this.#plan, held))) return undefined;
+      return waitingFor(this.#plan, this.#wishes);
     }
     this.reloads.begin();
-    try {
-      await this.#options.haproxy.reload(this.#printer(plan));
-    } catch (error) {
-      if (!(error instanceof Refused)) throw error;
-      await this.#accuse(error);
-      return false;
-    }
+    if (!await this.#load(plan, (print) => this.#options.haproxy.reload(print))) return undefined;
     this.#log.info("Reloaded HAProxy", { reasons });
     this.reloads.done(reasons);
-    this.#wishes.prove();
-    this.#hasLoaded(plan);
-    return true;
+    return NOBODY;
   }
 
   /** HAProxy refuses what is wanted: the services that it cannot take go back to the form that it last ran. */
@@ -300,7 +305,7 @@ export class Reconciler {
       return this.#options.data.check(this.#printer(plan)(1).config);
     });
     // Where nobody does harm alone, whatever needs the reload does.
-    const services = found.length > 0 ? found : needReload(this.#wishes.wanted, this.#running ?? EMPTY_PLAN);
+    const services = found.length > 0 ? found : needReload(this.#wishes.wanted, this.#plan);
     if (services.length === 0) throw refusal;
     this.#log.error("HAProxy refuses services as they are: they stay as they were", { services, reason: refusal });
     this.#wishes.revert(services, refusal.message);
@@ -308,40 +313,32 @@ export class Reconciler {
 
   #assign(wanted: Wanted, reloading: Required<Assigning>["reloading"]): HaproxyPlan {
     const { frozen } = this.#wishes;
-    return assign(wanted, this.#running ?? EMPTY_PLAN, { reloading, spares: this.#spares, frozen });
+    return assign(wanted, this.#plan, { reloading, spares: this.#spares, frozen });
   }
 
-  #printer(plan: HaproxyPlan): Printer {
-    const position = this.#position;
+  #printer(plan: HaproxyPlan, position = this.#position): Printer {
     return (generation) => print(plan, this.#options.egress, { generation, position });
   }
 
-  /** HAProxy has read its files, which say `plan`. */
-  #hasLoaded(plan: HaproxyPlan): void {
-    this.#running = this.#filed = settled(plan);
-    this.#lost = undefined;
-    this.#loads = this.#options.haproxy.loads;
-    this.#refillLater(plan);
-  }
-
-  #refillLater({ spares }: HaproxyPlan): void {
-    const afterMs = this.#refill.left(spares.length);
-    if (afterMs !== undefined) this.#wake.later(afterMs);
+  #refillLater(): void {
+    const afterMs = this.#refill.left(this.#plan.spares.length);
+    if (afterMs !== undefined) this.#wake.later("refill", afterMs);
   }
 
   /** A port that somebody else had may be free by now. */
   #retryPorts(): void {
     if (this.#wishes.portless.size === 0) return;
     for (const name of this.#wishes.portless) this.#changed.add(name);
-    this.#wake.later(this.#options.portRetryMs ?? PORT_RETRY_MS);
+    this.#wake.later("ports", this.#options.portRetryMs ?? PORT_RETRY_MS);
   }
 
   async #deleteServers(): Promise<void> {
-    const running = this.#running;
-    if (!running || this.#lost !== undefined) return;
+    const { running } = this;
+    if (!running || this.#runs.unknown !== undefined) return;
     const due = this.#leaving.due(running);
     const gone = due.length > 0 ? await this.#options.haproxy.deleteServers(due) : [];
-    this.#running = without(running, gone);
-    this.#leaving.watch(this.#running);
+    this.#leaving.watch(this.#runs.plan = without(running, gone));
   }
 }
+
+const NOBODY: ReadonlySet<string> = new Set();

@@ -10,7 +10,7 @@ import type { HaproxyPlan } from "./routing/plan.ts";
 
 export interface ReconcileOptions {
   readonly following: Pick<Following, "applied" | typeof Symbol.asyncIterator>;
-  readonly haproxy: Pick<Haproxy, "start" | "update" | "reload" | "deleteServers" | "loads">;
+  readonly haproxy: Pick<Haproxy, "start" | "update" | "reload" | "deleteServers" | "loads" | "down" | "amend">;
   readonly data: Pick<DataFolder, "check">;
   readonly egress: EgressSettings;
   readonly log: Log;

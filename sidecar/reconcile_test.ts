@@ -284,3 +284,62 @@ Deno.test("an instance that has moved gets nothing at its old address, whatever 
     for (let round = 0; round < 5; round++) assert.deepEqual(await bodies(), new Set([name]));
   }
 });
+
+Deno.test("a map is applied once its own host names are looked up, whatever newer ones wait for", async () => {
+  await using one = startBackend("one");
+  const asked = new Map<string, PromiseWithResolvers<void>>();
+  const found = new Map<string, PromiseWithResolvers<readonly string[]>>();
+  const lookup = (name: string) => {
+    asked.get(name)?.resolve();
+    return found.get(name)?.promise ?? Promise.reject(new Error("nobody asks for it"));
+  };
+  await using rig = await startRig({ lookup });
+  const applied: string[] = [];
+  /** Puts a service whose instance is at a host, of which the address is looked up when this resolves. */
+  const put = async (name: string, host: string) => {
+    asked.set(host, Promise.withResolvers());
+    found.set(host, Promise.withResolvers());
+    const refused = rig.map.change(service(name, { instances: [instance("i1", { host, port: one.port })] }));
+    const done = refused.then((refused) => applied.push(`${host} ${refused.length}`));
+    await asked.get(host)?.promise;
+    return { done, find: () => found.get(host)?.resolve(["127.0.0.1"]) };
+  };
+  const first = await put("first", "first.internal");
+  const second = await put("second", "second.internal");
+  first.find();
+  await first.done;
+  assert.deepEqual(applied, ["first.internal 0"]);
+  const third = await put("third", "third.internal");
+  const moved = await put("second", "moved.internal");
+  third.find();
+  while ((await get(rig.port, "/", "Portolan-Service: third")).body !== "one");
+  assert.deepEqual(applied, ["first.internal 0"], "the newest form of a service that came before is not there");
+  const last = await put("last", "last.internal");
+  moved.find();
+  await Promise.all([second.done, third.done, moved.done]);
+  assert.equal((await get(rig.port, "/", "Portolan-Service: second")).body, "one");
+  assert.equal(applied.length, 4);
+  last.find();
+  await last.done;
+});
+
+Deno.test("a map is applied while newer ones wait for a reload", async () => {
+  await using one = startBackend("one");
+  const asked = Promise.withResolvers<void>();
+  const found = Promise.withResolvers<readonly string[]>();
+  await using rig = await startRig({ reloadEveryMs: 600_000, lookup: () => (asked.resolve(), found.promise) });
+  const instances = [instance("i1", { port: one.port })];
+  await rig.map.change(service("identity", { instances }));
+  await rig.map.change(service("first", { instances }));
+  assert.equal(rig.reconciler.reloads.count, 1);
+  const before = rig.map.change(
+    service("identity", { instances: [...instances, instance("i2", { host: "two.internal", port: one.port })] }),
+  );
+  await asked.promise;
+  let isNewApplied = false;
+  rig.map.change(service("second", { instances })).then(() => isNewApplied = true, () => {});
+  while (rig.reconciler.routed.services.get("second") === undefined) await get(rig.port, "/");
+  found.resolve(["127.0.0.1"]);
+  assert.deepEqual(await before, []);
+  assert.equal(isNewApplied, false);
+});

@@ -18,7 +18,9 @@ function pickyHaproxy(...dislikes: readonly string[]) {
     await check(config);
     taken.push(config.text);
   };
-  return { start: load, reload: load, update: load, deleteServers: () => Promise.resolve([]), loads: 1, check, taken };
+  const deleteServers = () => Promise.resolve([]);
+  const never = { down: undefined, amend: () => false };
+  return { start: load, reload: load, update: load, deleteServers, loads: 1, check, taken, ...never };
 }
 
 function startReconciler(haproxy: ReturnType<typeof pickyHaproxy>) {

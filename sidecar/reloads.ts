@@ -1,4 +1,7 @@
-/** Reloads of HAProxy: how often, why, and when the next one may be. */
+/** Reloads of HAProxy: how often, why, when the next one may be, and who waits for it. */
+import { needReload } from "./routing/assign.ts";
+import type { HaproxyPlan } from "./routing/plan.ts";
+import type { Wishes } from "./wishes.ts";
 
 export interface Reload {
   readonly at: Date;
@@ -59,4 +62,15 @@ export class Reloads {
     this.#done.push({ at: new Date(), reasons });
     if (this.#done.length > KEPT) this.#done.shift();
   }
+}
+
+/** The services that a reload is still to come for, where all is done that needs none. */
+export function waitingFor(
+  running: HaproxyPlan,
+  { wanted, frozen }: Pick<Wishes, "wanted" | "frozen">,
+): ReadonlySet<string> {
+  const losing = [...running.listeners].filter(([port, { service }]) =>
+    wanted.get(service)?.localPort !== port && !frozen.has(service)
+  );
+  return new Set([...needReload(wanted, running), ...losing.map(([, { service }]) => service)]);
 }

@@ -5,12 +5,13 @@ import { hostProblem } from "../proto/names.ts";
 import { type Log, SILENT } from "../proto/log.ts";
 
 export interface ResolverOptions {
-  /** The addresses of a name, in the order of preference. */
+  /** The addresses of a name, in the order of preference; throws if it has none. Default: as the system resolves it. */
   readonly lookup?: (hostName: string) => Promise<readonly string[]>;
   /** An address that `owner` asked for has come, has changed, or did not come in time. */
   readonly onChange: (owner: string) => void;
+  /** From one lookup of all names to the next, in ms; default 30 s. */
   readonly refreshMs?: number;
-  /** After that long a name counts as one without an address until it has one. */
+  /** After so many ms a name counts as one without an address until it has one; default 2 s. */
   readonly patienceMs?: number;
   readonly log?: Log;
 }
@@ -75,12 +76,6 @@ export class Resolver implements Disposable {
   /** Whether a name that this owner needs waits for the end of its first lookup. */
   isPending(owner: string): boolean {
     for (const name of this.#owned.get(owner) ?? []) if (this.#entries.get(name)?.known === false) return true;
-    return false;
-  }
-
-  /** Whether a name still waits for the end of its first lookup. */
-  get pending(): boolean {
-    for (const { known } of this.#entries.values()) if (!known) return true;
     return false;
   }
 

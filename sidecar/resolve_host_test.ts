@@ -5,7 +5,7 @@ Deno.test("an IP literal is its own address, and is not looked up", () => {
   using rig = startResolver();
   rig.resolver.need("identity", ["127.0.0.1", "::1"]);
   assert.equal(rig.resolver.addressOf("127.0.0.1"), "127.0.0.1");
-  assert.equal(rig.resolver.pending, false);
+  assert.equal(rig.resolver.isPending("identity"), false);
   assert.deepEqual(rig.asked, []);
 });
 
@@ -13,13 +13,13 @@ Deno.test("a name is pending until its first lookup ends, and its owners hear of
   using rig = startResolver();
   rig.resolver.need("identity", ["a.internal", "b.internal"]);
   rig.resolver.need("teams", ["a.internal"]);
-  assert.deepEqual([rig.resolver.pending, rig.asked], [true, ["a.internal", "b.internal"]]);
+  assert.deepEqual([rig.resolver.isPending("identity"), rig.asked], [true, ["a.internal", "b.internal"]]);
   await rig.answer("a.internal", ["10.0.0.1"]);
   assert.deepEqual(rig.changed, ["identity", "teams"]);
-  assert.equal(rig.resolver.pending, true);
+  assert.deepEqual(["identity", "teams"].map((owner) => rig.resolver.isPending(owner)), [true, false]);
   await rig.answer("b.internal", undefined);
   assert.deepEqual(rig.changed, ["identity", "teams", "identity"]);
-  assert.equal(rig.resolver.pending, false);
+  assert.equal(rig.resolver.isPending("identity"), false);
   assert.equal(rig.resolver.addressOf("a.internal"), "10.0.0.1");
   assert.equal(rig.resolver.addressOf("b.internal"), undefined);
 });
@@ -46,7 +46,7 @@ Deno.test("a lookup that takes too long counts as none until it ends", async () 
   using rig = startResolver({ patienceMs: 1, heard: heard.resolve });
   rig.resolver.need("identity", ["a.internal"]);
   await heard.promise;
-  assert.deepEqual([rig.resolver.pending, rig.resolver.addressOf("a.internal")], [false, undefined]);
+  assert.deepEqual([rig.resolver.isPending("identity"), rig.resolver.addressOf("a.internal")], [false, undefined]);
   await rig.answer("a.internal", ["10.0.0.1"]);
   assert.equal(rig.resolver.addressOf("a.internal"), "10.0.0.1");
 });

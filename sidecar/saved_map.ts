@@ -9,6 +9,7 @@ import type { Log } from "../proto/log.ts";
 import { type Ports, REAL } from "../sdk-ts/backoff.ts";
 import { samePosition } from "../sdk-ts/fold.ts";
 import type { FollowOptions, SavedSnapshot, Snapshot } from "../sdk-ts/follow.ts";
+import { replaceFile } from "./disk.ts";
 import { decodeMapFile, encodeMapFile, type MapFile } from "./map_file.ts";
 
 export interface SavedMapOptions {
@@ -21,6 +22,7 @@ export interface SavedMapOptions {
   readonly log: Log;
 }
 
+/** What is there of a map: one, none, or a file that was set aside. */
 export type LoadedMap =
   | {
     readonly kind: "map";
@@ -129,7 +131,7 @@ export class SavedMap implements AsyncDisposable {
     try {
       await this.#encodeAll([...map.services.values(), ...map.kept.values()]);
       const bytes = encodeMapFile({ scope: this.#options.scope, ...map }, (service) => this.#encode(service));
-      await replace(this.#options.folder, bytes);
+      await replaceFile(join(this.#options.folder, FILE), bytes);
       this.#written = map;
       if (this.#failing) this.#options.log.info("The map is saved again");
       this.#failing = false;
@@ -206,27 +208,4 @@ const NONE: MapFile["kept"] = new Map();
 /** Whether only a bookmark lies between the two: it leaves the map the same object. */
 function sameServices(a: Pick<MapFile, "services" | "kept"> | undefined, b: Pick<MapFile, "services" | "kept">) {
   return a?.services === b.services && (a.kept === b.kept || a.kept.size + b.kept.size === 0);
-}
-
-/** On disk before it is in place: after a crash the file is the old one or the new one. */
-async function replace(folder: string, bytes: Uint8Array): Promise<void> {
-  const path = join(folder, FILE);
-  const fresh = `${path}.new`;
-  try {
-    await writeDown(fresh, bytes);
-    await Deno.rename(fresh, path);
-    // The name is on disk only with the folder.
-    using names = await Deno.open(folder);
-    await names.sync();
-  } catch (error) {
-    // On a full disk it would only be in the way.
-    await Deno.remove(fresh).catch(() => {});
-    throw error;
-  }
-}
-
-async function writeDown(path: string, bytes: Uint8Array): Promise<void> {
-  using file = await Deno.open(path, { create: true, write: true, truncate: true, mode: 0o600 });
-  for (let at = 0; at < bytes.length;) at += await file.write(bytes.subarray(at));
-  await file.syncData();
 }

@@ -2,24 +2,18 @@
 export class Wake {
   #due = false;
   #waiting: (() => void) | undefined;
-  #timer: ReturnType<typeof setTimeout> | undefined;
-  #timerAt = Infinity;
+  /** By what they are for. */
+  readonly #timers = new Map<string, ReturnType<typeof setTimeout>>();
 
   set(): void {
     this.#due = true;
     this.#waiting?.();
   }
 
-  /** Says it after a while, or sooner if that was asked for before. */
-  later(ms: number): void {
-    const at = performance.now() + ms;
-    if (at >= this.#timerAt) return;
-    this.clear();
-    this.#timerAt = at;
-    this.#timer = setTimeout(() => {
-      this.clear();
-      this.set();
-    }, ms);
+  /** Says it after a while, in ms, in place of what was to be said later for the same cause; other causes stay. */
+  later(cause: string, ms: number): void {
+    clearTimeout(this.#timers.get(cause));
+    this.#timers.set(cause, setTimeout(() => this.set(), ms));
   }
 
   /** Ends when it has been said since the last time. */
@@ -31,7 +25,6 @@ export class Wake {
 
   /** Forgets what was to be said later. */
   clear(): void {
-    clearTimeout(this.#timer);
-    this.#timerAt = Infinity;
+    for (const timer of this.#timers.values()) clearTimeout(timer);
   }
 }

@@ -27,6 +27,8 @@ export class Wishes {
   readonly #unproven = new Set<string>();
   /** Those that have not got their port. */
   readonly #portless = new Set<string>();
+  /** Those that wait for addresses. */
+  readonly #pending = new Set<string>();
 
   constructor(options: WishesOptions) {
     this.#options = options;
@@ -51,6 +53,11 @@ export class Wishes {
     return this.#portless;
   }
 
+  /** Services of which host names are being looked up: they are as they were, or new and without these instances. */
+  get pending(): ReadonlySet<string> {
+    return new Set(this.#pending);
+  }
+
   /** Takes in how these services are now. Those that hold a port come first, so that nobody else gets it. */
   take(
     names: Iterable<string>,
@@ -67,17 +74,18 @@ export class Wishes {
   /** Takes a service in, or out (`undefined`). One that cannot be rendered keeps its last good form. */
   set(name: string, service: Service | undefined): void {
     const { resolver, isEjected } = this.#options;
+    this.#unproven.add(name);
+    resolver.need(name, service?.instances.map((instance) => instance.host) ?? []);
+    const pending = resolver.isPending(name);
+    pending ? this.#pending.add(name) : this.#pending.delete(name);
+    // Who asked hears of an address; until then the form that was good before, and what was refused of it, are as good as any.
+    if (this.#wanted.has(name) && pending) return;
     this.#refused.delete(name);
     this.#portless.delete(name);
-    this.#unproven.add(name);
     if (!service) {
-      resolver.need(name, []);
       this.#wanted.delete(name);
       return;
     }
-    resolver.need(name, service.instances.map((instance) => instance.host));
-    // Who asked hears of an address; until then the form that was good before is better than one without it.
-    if (this.#wanted.has(name) && resolver.isPending(name)) return;
     const rendered = attempt(() => render(name, service, { addressOf: (host) => resolver.addressOf(host), isEjected }));
     if (rendered.kind === "refused") {
       this.#refused.set(name, rendered.reason);
@@ -87,7 +95,7 @@ export class Wishes {
     const problem = localPort === undefined ? undefined : this.#options.portProblem(name, localPort);
     if (problem !== undefined) this.#portless.add(name);
     this.#wanted.set(name, problem === undefined ? rendered.service : elsewhere);
-    const problems = [...rendered.unresolved, ...(problem === undefined ? [] : [problem])];
+    const problems = [...(pending ? [] : rendered.unresolved), ...(problem === undefined ? [] : [problem])];
     if (problems.length > 0) this.#refused.set(name, problems.join("; "));
   }
 

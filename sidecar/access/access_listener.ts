@@ -5,6 +5,7 @@
  */
 import type { Log } from "../../proto/log.ts";
 import { sleep } from "../../proto/sleep.ts";
+import { removeFile } from "../disk.ts";
 import { type Ended, parseEnded } from "./ended.ts";
 
 export interface AccessListenerOptions {
@@ -30,8 +31,9 @@ export class AccessListener implements AsyncDisposable {
     this.#hearing = this.#hear();
   }
 
+  /** Throws if it cannot listen there. */
   static async listen(options: AccessListenerOptions): Promise<AccessListener> {
-    await Deno.remove(options.path).catch(ignoreMissing);
+    await removeFile(options.path);
     const listener = new AccessListener(options);
     await Deno.chmod(options.path, 0o600);
     return listener;
@@ -41,7 +43,7 @@ export class AccessListener implements AsyncDisposable {
     this.#stop.abort();
     this.#socket.close();
     await this.#hearing;
-    await Deno.remove(this.#options.path).catch(ignoreMissing);
+    await removeFile(this.#options.path);
   }
 
   async #hear(): Promise<void> {
@@ -65,8 +67,4 @@ export class AccessListener implements AsyncDisposable {
     if (ended) this.#options.onEnded(ended);
     else this.#options.log.warn("HAProxy says what is no line about a request", { line: line.slice(0, 200) });
   }
-}
-
-function ignoreMissing(error: unknown): void {
-  if (!(error instanceof Deno.errors.NotFound)) throw error;
 }

@@ -6,6 +6,7 @@ const MAX_WAITING = 1_048_576;
 
 type Sink = Pick<Deno.FsFile, "write">;
 
+/** Disposing it waits, half a second at most, for what is not written yet. */
 export class AccessLog implements AsyncDisposable {
   readonly #sink: Sink | undefined;
   readonly #log: Log;
@@ -70,7 +71,7 @@ export class AccessLog implements AsyncDisposable {
 
 const FAREWELL_MS = 500;
 
-/** Opens what `--access-log` names: a file that is appended to, `-` for standard output, `off` for nothing. */
+/** Opens what `--access-log` names: a file that is appended to, `-` for standard output, `off` for nothing. Throws if the file cannot be. */
 export async function openAccessLog(name: string, log: Log): Promise<AccessLog> {
   if (name === "off") return new AccessLog(undefined, log);
   if (name === "-") return new AccessLog(Deno.stdout, log);

@@ -22,6 +22,7 @@ export interface EjectingOptions {
   readonly log: Log;
 }
 
+/** One that is left out now. */
 export interface EjectedInstance {
   readonly service: string;
   readonly instance: string;
@@ -32,6 +33,7 @@ export interface EjectedInstance {
 /** How long failures to connect may gather before HAProxy is asked whom they concern. */
 const GATHER_MS = 50;
 
+/** Judges what it hears of until disposed; from then on it asks HAProxy nothing and tells of no change. */
 export class Ejecting implements Disposable {
   readonly #options: EjectingOptions;
   readonly #ports: Pick<Ports, "sleep" | "now">;
@@ -48,6 +50,7 @@ export class Ejecting implements Disposable {
     this.#ports = ports;
   }
 
+  /** Takes in what has ended. Whom failures to connect concern is asked a moment later; that it cannot be is logged. */
   heard(ended: Ended): void {
     const { backend, server } = ended;
     if (!isSlot(backend)) return;
@@ -83,8 +86,11 @@ export class Ejecting implements Disposable {
   #failed(service: string, instance: string, times: number): void {
     if (times <= 0) return;
     const there = this.#options.instancesOf(service);
-    const ejections = this.#services.get(service) ?? new Ejections();
-    this.#services.set(service, ejections);
+    let ejections = this.#services.get(service);
+    if (!ejections) {
+      this.#forgetGone();
+      this.#services.set(service, ejections = new Ejections());
+    }
     ejections.keep(there);
     if (!there.has(instance)) return;
     const now = this.#ports.now();
@@ -97,6 +103,13 @@ export class Ejecting implements Disposable {
         if (!this.#stop.signal.aborted) this.#options.onChange(service);
       });
     }
+  }
+
+  /** Before either grows: no more is known than of what is there. Instances are forgotten service by service. */
+  #forgetGone(): void {
+    const { serviceOf, instancesOf } = this.#options;
+    for (const service of this.#services.keys()) if (instancesOf(service).size === 0) this.#services.delete(service);
+    for (const slot of this.#counted.keys()) if (serviceOf(slot) === undefined) this.#counted.delete(slot);
   }
 
   /** The line of a request that went on to another instance does not name the one that it could not reach. */
@@ -121,6 +134,7 @@ export class Ejecting implements Disposable {
     try {
       const now = await this.#options.connectFailures(slot);
       const before = this.#counted.get(slot);
+      if (!before) this.#forgetGone();
       this.#counted.set(slot, now);
       const service = this.#options.serviceOf(slot);
       if (service === undefined || this.#stop.signal.aborted) return;

@@ -27,9 +27,9 @@ function judging(instances: readonly string[], more: Partial<EjectingOptions> = 
   }, clock);
   const out = () => ejecting.ejected.map(({ instance }) => instance);
   /** HAProxy could not connect so often to an instance, and says so in a line; resolves when that has been looked at. */
-  const unreachable = async (instance: string, times: number, told = times) => {
+  const unreachable = async (instance: string, times: number, told = times, backend = "b001") => {
     failures.counts.set(instance, (failures.counts.get(instance) ?? 0) + times);
-    ejecting.heard(ended({ server: "i2", retries: told }));
+    ejecting.heard(ended({ backend, server: "i2", retries: told }));
     (await clock.nap(GATHER_MS)).end();
     await new Promise((done) => setTimeout(done, 0));
   };
@@ -125,6 +125,30 @@ Deno.test("a new worker begins to count anew", async () => {
   failures.counts.clear();
   await unreachable("i1", 1);
   assert.deepEqual(out(), ["i1"]);
+});
+
+Deno.test("a service or slot that is gone is forgotten, and begins anew if it comes back", async () => {
+  const places = new Map([["b001", "identity"], ["b002", "teams"]]);
+  const three = new Set(["i1", "i2", "i3"]);
+  const services = new Map([["identity", three], ["teams", three]]);
+  const { ejecting, out, unreachable } = judging([], {
+    serviceOf: (slot) => places.get(slot),
+    instancesOf: (service) => services.get(service) ?? new Set(),
+  });
+  for (let at = 0; at < 4; at++) ejecting.heard(ended(SILENCE));
+  services.delete("identity");
+  ejecting.heard(ended({ ...SILENCE, backend: "b002" }));
+  services.set("identity", three);
+  ejecting.heard(ended(SILENCE));
+  assert.deepEqual(out(), [], "the first since it is back");
+
+  await unreachable("i1", 1);
+  places.delete("b001");
+  await unreachable("i1", 1, 1, "b002");
+  places.set("b001", "identity");
+  // Of those that happened meanwhile it is not known whose they are.
+  await unreachable("i1", 9, 1);
+  assert.deepEqual(out(), []);
 });
 
 Deno.test("what is heard while HAProxy is asked is asked after, and one that does not answer is asked again", async () => {

@@ -23,6 +23,7 @@ export interface Ended {
   readonly request?: EndedRequest;
 }
 
+/** What is said of a request beside that. */
 export interface EndedRequest {
   /** -1: none was sent. */
   readonly status: number;

@@ -20,7 +20,8 @@ function sources() {
     reloads: { count: 1, newest: [{ at: new Date(0), reasons: ['new service "teams"'] }], waits: undefined },
     refused: [{ service: "bad", reason: "why" }],
   };
-  const haproxy = { workerPid: 0, loads: 2, longStreamsCut: 0, oldWorkers: () => Promise.resolve([]) };
+  const down = undefined as string | undefined;
+  const haproxy = { workerPid: 0, down, loads: 2, longStreamsCut: 0, oldWorkers: () => Promise.resolve([]) };
   const following = { connected: false, controlPlane: undefined, heardAt: undefined as number | undefined };
   return { realm: "local", egress: "127.0.0.1:7410", reconciler, haproxy, following };
 }
@@ -39,6 +40,8 @@ Deno.test("a sidecar is ready once it routes by a map, and while HAProxy runs", 
   assert.deepEqual(await readiness(all), ["the first map is not applied yet"]);
   all.reconciler.applied = position;
   assert.deepEqual(await readiness(all), ["HAProxy does not run"]);
+  all.haproxy.down = "somebody else has its port";
+  assert.deepEqual(await readiness(all), ["HAProxy does not run: somebody else has its port"]);
   all.haproxy.workerPid = 7;
   all.following.connected = false;
   assert.equal(await readiness(all), true, "calls go on without the control plane");
@@ -59,6 +62,7 @@ Deno.test("GET /state says all that a sidecar knows of itself", async () => {
     haproxy: {
       workerPid: 7,
       masterPid: 6,
+      down: "why",
       adopted: true,
       loads: 3,
       longStreamsCut: 1,
@@ -98,6 +102,7 @@ Deno.test("GET /state says all that a sidecar knows of itself", async () => {
     haproxy: {
       workerPid: 7,
       masterPid: 6,
+      down: "why",
       adopted: true,
       loads: 3,
       oldWorkers: [{ pid: 5, ageMs: 2_000, connections: 4 }, { pid: 4, ageMs: 9_000, connections: null }],

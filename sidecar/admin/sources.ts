@@ -36,10 +36,13 @@ export interface HaproxySource {
   /** 0 while there is none. */
   readonly workerPid: number;
   readonly masterPid?: number | undefined;
+  /** Why it does not start, though that is tried over and over. */
+  readonly down?: string | undefined;
   /** Whether a sidecar before this one has started it. */
   readonly adopted?: boolean;
   /** How often its files have been loaded. */
   readonly loads: number;
   readonly longStreamsCut: number;
-  oldWorkers(): Promise<readonly OldWorkerState[]>;
+  /** As they were before, where asking takes longer. */
+  oldWorkers(withinMs: number): Promise<readonly OldWorkerState[]>;
 }

@@ -8,7 +8,8 @@ export function notReady({ reconciler, haproxy, following, left }: AdminSources)
   if (!reconciler.applied && !left) {
     return [following.connected ? "the first map is not applied yet" : "the control plane has not answered yet"];
   }
-  return haproxy.workerPid === 0 ? ["HAProxy does not run"] : [];
+  if (haproxy.workerPid > 0) return [];
+  return [haproxy.down === undefined ? "HAProxy does not run" : `HAProxy does not run: ${haproxy.down}`];
 }
 
 export async function stateOf(sources: AdminSources) {
@@ -31,6 +32,7 @@ export async function stateOf(sources: AdminSources) {
     haproxy: {
       workerPid: haproxy.workerPid,
       masterPid: haproxy.masterPid ?? null,
+      down: haproxy.down ?? null,
       adopted: haproxy.adopted ?? false,
       loads: haproxy.loads,
       oldWorkers: (await oldWorkersOf(sources)).map((one) => ({ ...one, connections: one.connections ?? null })),
@@ -43,10 +45,13 @@ export async function stateOf(sources: AdminSources) {
   };
 }
 
+/** Nobody waits longer for what a master says that hangs. */
+const OLD_WORKERS_WITHIN_MS = 500;
+
 /** The workers that were replaced and still have connections. */
 export function oldWorkersOf({ haproxy }: AdminSources): Promise<readonly OldWorkerState[]> {
   // Nobody is waited for who does not run.
-  return haproxy.workerPid === 0 ? Promise.resolve([]) : haproxy.oldWorkers();
+  return haproxy.workerPid === 0 ? Promise.resolve([]) : haproxy.oldWorkers(OLD_WORKERS_WITHIN_MS);
 }
 
 /** How long ago a control plane last said that this is the map, in ms; `undefined` if none ever did. */

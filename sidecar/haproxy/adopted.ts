@@ -1,8 +1,12 @@
 /** HAProxy as a sidecar before this one has left it: no child of this process. */
+import { sleep } from "../../proto/sleep.ts";
 import type { DataFolder } from "./data_folder.ts";
 import type { Running, Signal } from "./running.ts";
 import { signalByHaproxy } from "./signal_by_haproxy.ts";
 import { whoRuns } from "./who_runs.ts";
+
+/** Where it cannot be told whether it runs. */
+const LOOK_AGAIN_MS = 1_000;
 
 export class Adopted implements Running {
   readonly ended: Running["ended"];
@@ -40,7 +44,8 @@ export class Adopted implements Running {
         if (!found || this.#released.signal.aborted) return { pid: this.#pid };
         this.#pid = found.master;
       } catch {
-        // Its workers run, or nobody wants to know any more.
+        // Its workers run, or its folder is gone, or nobody wants to know any more.
+        await sleep(LOOK_AGAIN_MS, this.#released.signal);
         if (this.#released.signal.aborted) return { pid: this.#pid };
       }
     }

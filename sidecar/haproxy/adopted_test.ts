@@ -2,6 +2,8 @@ import assert from "node:assert/strict";
 import { get } from "../testing/caller.ts";
 import { instance, service } from "../testing/maps.ts";
 import { startBackend } from "../testing/rig.ts";
+import { Adopted } from "./adopted.ts";
+import { DataFolder } from "./data_folder.ts";
 import { processes, tellReload } from "./master.ts";
 import { openKeeper, parsed } from "./testing/keeper.ts";
 import { leaveHaproxy, turn } from "./testing/left.ts";
@@ -124,6 +126,23 @@ Deno.test("a HAProxy that was being started when its sidecar was killed is waite
   assert.equal(keeper.data.isStarting, false);
   await keeper.haproxy[Symbol.asyncDispose]();
   await left.status;
+});
+
+Deno.test("a folder that is gone is looked at now and then, not over and over", async () => {
+  using data = await DataFolder.open(await Deno.makeTempDir({ prefix: "haproxy-" }));
+  await Deno.remove(data.path, { recursive: true });
+  let looks = 0;
+  const look = data.workerSockets.bind(data);
+  data.workerSockets = () => {
+    looks++;
+    return look();
+  };
+  const adopted = new Adopted(data, 1);
+  while (looks === 0) await turn();
+  for (let at = 0; at < 50; at++) await turn();
+  assert.equal(looks, 1);
+  adopted.release();
+  await adopted.ended;
 });
 
 Deno.test("HAProxy that runs older files than are in place is adopted by a reload from these", async () => {

@@ -4,6 +4,7 @@ import { errorFile, errorFileName, PROXY_ANSWERS } from "../config/answers.ts";
 import { CONFIG_FILE, MASTER_SOCKET, ROUTES_FILE, workerSocket } from "../config/names.ts";
 import type { Files } from "../config/print.ts";
 import { later, seal, unseal } from "../config/seal.ts";
+import { removeFile } from "../disk.ts";
 import { failPoint } from "./fail_point.ts";
 
 /** HAProxy refuses the candidate: nothing has been replaced. */
@@ -143,7 +144,7 @@ export class DataFolder implements Disposable {
     const kept = keep === undefined ? undefined : workerSocket(keep);
     const leftover = keep === undefined ? OF_HAPROXY : /^worker-[0-9]+\.sock$/;
     for await (const { name } of Deno.readDir(this.path)) {
-      if (leftover.test(name) && name !== kept) await Deno.remove(join(this.path, name)).catch(ignoreMissing);
+      if (leftover.test(name) && name !== kept) await removeFile(join(this.path, name));
     }
   }
 
@@ -253,8 +254,4 @@ function unlessMissing<T>(read: () => T): T | undefined {
     if (error instanceof Deno.errors.NotFound) return undefined;
     throw error;
   }
-}
-
-function ignoreMissing(error: unknown): void {
-  if (!(error instanceof Deno.errors.NotFound)) throw error;
 }

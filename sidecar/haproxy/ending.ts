@@ -10,9 +10,15 @@ const TERMINATE_MS = 2_000;
 export async function endHaproxy(running: Running, workerSocket: string, graceMs: number): Promise<void> {
   const quiet = whenQuiet(workerSocket, graceMs, () => running.signal("SIGUSR1"));
   await Promise.race([quiet, running.ended]);
+  await terminate(running);
+  await quiet;
+}
+
+/** At once, whatever is under way in it. Throws if it cannot be ended. */
+export async function terminate(running: Running): Promise<void> {
   for (const signal of ["SIGTERM", "SIGKILL"] as const) {
     await running.signal(signal);
-    if (await endsWithin(running, TERMINATE_MS)) return await quiet;
+    if (await endsWithin(running, TERMINATE_MS)) return;
   }
   throw new Error(`Cannot stop HAProxy: process ${running.pid} goes on`);
 }
@@ -20,13 +26,13 @@ export async function endHaproxy(running: Running, workerSocket: string, graceMs
 /** Has the worker stop, and waits until no request is under way in it. */
 async function whenQuiet(socketPath: string, withinMs: number, stop: () => Promise<void>): Promise<void> {
   const deadline = AbortSignal.timeout(withinMs);
+  // Connected before: a worker that stops takes no new connection, not for commands either.
+  using socket = await CommandSocket.open(socketPath).catch(() => undefined);
+  await stop();
   try {
-    // Connected before: a worker that stops takes no new connection, not for commands either.
-    using socket = await CommandSocket.open(socketPath);
-    await stop();
-    while (!deadline.aborted && await requestsUnderWay(socket) > 0) await sleep(20, deadline);
+    while (socket && !deadline.aborted && await requestsUnderWay(socket) > 0) await sleep(20, deadline);
   } catch {
-    await stop();
+    // It has ended, or does not answer.
   }
 }
 

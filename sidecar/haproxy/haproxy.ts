@@ -1,19 +1,19 @@
 /** HAProxy as a supervised master and worker: started or adopted, told, reloaded, started again when it dies, stopped. */
 import type { Log } from "../../proto/log.ts";
-import { sleep } from "../../proto/sleep.ts";
 import type { Files } from "../config/print.ts";
 import { TIMEOUTS } from "../config/print_base.ts";
 import type { Command } from "../routing/command.ts";
 import { Adopted } from "./adopted.ts";
 import { Child } from "./child.ts";
 import type { DataFolder } from "./data_folder.ts";
-import { endHaproxy } from "./ending.ts";
+import { endHaproxy, terminate } from "./ending.ts";
 import { failPoint } from "./fail_point.ts";
 import { type Loading, ready, reloaded } from "./loading.ts";
 import type { Processes } from "./master.ts";
 import { refuseTaken } from "./new_ports.ts";
 import { observe, type Observed } from "./observe.ts";
 import { OldWorkers, type OldWorkerState } from "./old_workers.ts";
+import { Restarts } from "./restarts.ts";
 import type { Running } from "./running.ts";
 import { connectFailures, statistics } from "./statistics.ts";
 import { whoRuns } from "./who_runs.ts";
@@ -27,7 +27,7 @@ export interface HaproxyOptions {
   readonly log: Log;
   /** Whether HAProxy ends with this program; else it goes on, and the next sidecar adopts it. */
   readonly stopWithSidecar: boolean;
-  /** HAProxy died and runs again, from its files. */
+  /** HAProxy died and runs again, from its files; or it does not, and `down` says why. */
   readonly onRestart?: () => void;
   /** How long requests that are under way may take when HAProxy is stopped. */
   readonly graceMs?: number;
@@ -36,7 +36,6 @@ export interface HaproxyOptions {
 }
 
 const GRACE_MS = 5_000;
-const MAX_RESTART_DELAY_MS = 2_000;
 
 export class Haproxy implements AsyncDisposable {
   readonly #data: DataFolder;
@@ -44,10 +43,9 @@ export class Haproxy implements AsyncDisposable {
   readonly #options: HaproxyOptions;
   readonly #oldWorkers: OldWorkers;
   readonly #stop = new AbortController();
+  readonly #restarts: Restarts;
   #running: Running | undefined;
   #supervised: Promise<void> = Promise.resolve();
-  /** While HAProxy is being started again, which files it reads must be certain: others wait for this. */
-  #up: Promise<void> = Promise.resolve();
   /** Of the files that are in place: what a restarted HAProxy runs. */
   #generation = 0;
   /** None is used twice: of a reload that took too long a worker may still come. */
@@ -63,6 +61,12 @@ export class Haproxy implements AsyncDisposable {
     this.#options = options;
     const { stopAfterMs = TIMEOUTS.stopAfterMs } = options;
     this.#oldWorkers = new OldWorkers({ masterSocket: this.#data.masterSocket, log: this.#log, stopAfterMs });
+    this.#restarts = new Restarts({
+      start: () => this.#spawn(),
+      onFail: () => options.onRestart?.(),
+      log: options.log,
+      signal: this.#stop.signal,
+    });
   }
 
   /** Of the current worker; 0 while there is none. */
@@ -78,6 +82,11 @@ export class Haproxy implements AsyncDisposable {
   /** `undefined` while none runs. */
   get masterPid(): number | undefined {
     return this.#running?.pid;
+  }
+
+  /** Why HAProxy, which died, did not start when that was tried last; it is tried on. `undefined` while it runs. */
+  get down(): string | undefined {
+    return this.#restarts.down;
   }
 
   /** Whether the one that runs was started by a sidecar before this one. */
@@ -134,9 +143,12 @@ export class Haproxy implements AsyncDisposable {
     return true;
   }
 
-  /** Installs the files, then says `commands` to the worker. Throws `Unexpected` when they are not all done. */
+  /**
+   * Installs the files, then says `commands` to the worker. Throws `Unexpected` when they are not all done, `Down` while
+   * HAProxy does not start.
+   */
   async update(print: Printer, commands: readonly Command[]): Promise<void> {
-    await this.#up;
+    await this.#restarts.settled();
     this.#data.install(print(this.#generation));
     try {
       await command(this.#socket, commands);
@@ -147,14 +159,14 @@ export class Haproxy implements AsyncDisposable {
   }
 
   /**
-   * Checks and installs the files, and has new workers started from them. If that fails, everything is as before. When it
-   * resolves, no worker routes by other files any more.
+   * Checks and installs the files, and has new workers started from them. If that fails, everything is as before; it throws
+   * `Down` while HAProxy does not start. When it resolves, no worker routes by other files any more.
    */
   async reload(print: Printer): Promise<void> {
     const generation = ++this.#lastGeneration;
     const files = print(generation);
     await this.#data.check(files.config);
-    await this.#up;
+    await this.#restarts.settled();
     const running = this.#data.installed;
     if (running) refuseTaken(files.config.text, running.config);
     const before = this.#generation;
@@ -174,6 +186,12 @@ export class Haproxy implements AsyncDisposable {
     await this.#oldWorkers.settle();
   }
 
+  /** While HAProxy is `down`: has it started from other files, of the same map; answers whether that was possible. */
+  amend(print: (position: string) => Printer): boolean {
+    const position = this.#data.installed?.position ?? "none";
+    return this.#restarts.hurry(() => this.#data.install(print(position)(this.#generation)));
+  }
+
   /** What the current worker runs. */
   observe(): Promise<Observed> {
     return observe(this.#socket);
@@ -190,9 +208,9 @@ export class Haproxy implements AsyncDisposable {
     return { worker, counts: await connectFailures(this.#socket, slot) };
   }
 
-  /** The workers that were replaced and still have connections. */
-  oldWorkers(): Promise<readonly OldWorkerState[]> {
-    return this.#oldWorkers.list();
+  /** The workers that were replaced and still have connections; as they were before, where that takes longer. */
+  oldWorkers(withinMs?: number): Promise<readonly OldWorkerState[]> {
+    return withinMs === undefined ? this.#oldWorkers.list() : this.#oldWorkers.listWithin(withinMs);
   }
 
   /** Deletes servers in maintenance, those that have no connections any more; answers with them. */
@@ -264,8 +282,7 @@ export class Haproxy implements AsyncDisposable {
     } catch (error) {
       // It may well come up: who comes next waits for it.
       if (this.#stop.signal.aborted && !this.#options.stopWithSidecar && !ended.signal.aborted) return;
-      await child.signal("SIGTERM");
-      await child.ended;
+      await terminate(child);
       this.#running = undefined;
       this.#data.isStarting = false;
       throw new Error(`Cannot start HAProxy: ${(await child.said) || (error as Error).message}`);
@@ -277,8 +294,8 @@ export class Haproxy implements AsyncDisposable {
     // Once in a worker's life, when nobody listened for access lines.
     if (alert.includes("failed in logger")) return;
     this.#heard = [...this.#heard.slice(-7), alert];
-    // That its worker is terminated when it is told to stop alarms nobody else.
-    if (!this.#stop.signal.aborted) this.#log.warn("HAProxy says", { alert });
+    // That its worker is terminated when it is told to stop alarms nobody else; what keeps it from starting is told once.
+    if (!this.#stop.signal.aborted && this.down === undefined) this.#log.warn("HAProxy says", { alert });
   }
 
   async #supervise(): Promise<void> {
@@ -290,25 +307,9 @@ export class Haproxy implements AsyncDisposable {
       this.#running = undefined;
       this.#workerPid = 0;
       this.#log.error("HAProxy ended: starting it again", how);
-      this.#up = this.#restart();
-      await this.#up;
-    }
-  }
-
-  /** Tries until HAProxy runs, or is to stop. */
-  async #restart(): Promise<void> {
-    for (let failures = 0; !this.#stop.signal.aborted; failures++) {
-      try {
-        await this.#spawn();
-        if (this.#stop.signal.aborted) return;
-        this.#log.info("HAProxy runs again", { workerPid: this.#workerPid });
-        this.#options.onRestart?.();
-        return;
-      } catch (error) {
-        if (this.#stop.signal.aborted) return;
-        this.#log.error("HAProxy does not start: trying again", { reason: error });
-        await sleep(Math.min(50 * 2 ** failures, MAX_RESTART_DELAY_MS), this.#stop.signal);
-      }
+      if (!await this.#restarts.run() || signal.aborted) return;
+      this.#log.info("HAProxy runs again", { workerPid: this.#workerPid });
+      this.#options.onRestart?.();
     }
   }
 

@@ -16,11 +16,18 @@ export function refuseTaken(next: string, running: string): void {
   const held = bindsOf(running);
   for (const [address, options] of bindsOf(next)) {
     if (held.has(address)) continue;
-    try {
-      Deno.listen(options).close();
-    } catch (error) {
-      throw new PortTaken(`Cannot listen at ${address}: ${(error as Error).message}`, options.port);
-    }
+    const why = whyTaken(options);
+    if (why !== undefined) throw new PortTaken(`Cannot listen at ${address}: ${why}`, options.port);
+  }
+}
+
+/** Why nobody new can listen there now, the end of a sentence; `undefined` if somebody can. */
+export function whyTaken(at: { readonly hostname: string; readonly port: number }): string | undefined {
+  try {
+    Deno.listen(at).close();
+    return undefined;
+  } catch (error) {
+    return error instanceof Deno.errors.AddrInUse ? "somebody else uses it" : (error as Error).message;
   }
 }
 

@@ -30,6 +30,8 @@ export class OldWorkers implements Disposable {
   /** Of those that have said that they stop: when they are looked at. */
   readonly #looks = new Map<number, ReturnType<typeof setTimeout>>();
   #longStreamsCut = 0;
+  #listing: Promise<readonly OldWorkerState[]> | undefined;
+  #listed: readonly OldWorkerState[] = [];
 
   constructor(options: OldWorkersOptions) {
     this.#options = options;
@@ -52,17 +54,16 @@ export class OldWorkers implements Disposable {
     for (const worker of all) if (!this.#looks.has(worker.pid)) await this.#settle(worker);
   }
 
-  async list(): Promise<readonly OldWorkerState[]> {
-    const states: OldWorkerState[] = [];
-    // One after the other: a master takes few connections at a time.
-    for (const { pid, replacedMs } of await this.#ask(PATIENCE_MS) ?? []) {
-      const info = await this.#info(pid);
-      const connections = info?.get("CurrConns");
-      // One that has ended since then has nothing to tell.
-      if (info?.size === 0) continue;
-      states.push({ pid, ageMs: replacedMs, connections: connections === undefined ? undefined : Number(connections) });
-    }
-    return states;
+  /** Asks the master and each of them, once for all who want to know at the time; as before, if the master does not answer. */
+  list(): Promise<readonly OldWorkerState[]> {
+    return this.#listing ??= this.#list().finally(() => this.#listing = undefined);
+  }
+
+  /** As they are; as they were when they were listed last, where that takes longer. */
+  async listWithin(ms: number): Promise<readonly OldWorkerState[]> {
+    const listed = new AbortController();
+    const late = sleep(ms, listed.signal).then(() => this.#listed);
+    return await Promise.race([this.list(), late]).finally(() => listed.abort());
   }
 
   [Symbol.dispose](): void {
@@ -99,6 +100,21 @@ export class OldWorkers implements Disposable {
       count: streams.length,
       streams: streams.slice(0, STREAMS_LOGGED),
     });
+  }
+
+  async #list(): Promise<readonly OldWorkerState[]> {
+    const all = await this.#ask(PATIENCE_MS);
+    if (!all) return this.#listed;
+    const states: OldWorkerState[] = [];
+    // One after the other: a master takes few connections at a time.
+    for (const { pid, replacedMs } of all) {
+      const info = await this.#info(pid);
+      const connections = info?.get("CurrConns");
+      // One that has ended since then has nothing to tell.
+      if (info?.size === 0) continue;
+      states.push({ pid, ageMs: replacedMs, connections: connections === undefined ? undefined : Number(connections) });
+    }
+    return this.#listed = states;
   }
 
   async #ask(withinMs: number): Promise<readonly OldWorker[] | undefined> {

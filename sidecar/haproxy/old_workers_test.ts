@@ -92,6 +92,25 @@ Deno.test("settle() goes on when the old worker has ended", async () => {
   assert.deepEqual(await workers.list(), []);
 });
 
+Deno.test("listWithin() tells what was known of a master that does not answer", async () => {
+  const path = `${await Deno.makeTempDir()}/master.sock`;
+  const silent = Promise.withResolvers<string>();
+  let hangs = false;
+  await using _ = fakeMaster(path, (command) => {
+    if (hangs) return silent.promise;
+    return command === "show proc" ? PROC : "Pid: 11\nCurrConns: 3\n";
+  });
+  using workers = new OldWorkers({ masterSocket: path, log: SILENT, stopAfterMs: 600_000 });
+  const known = [{ pid: 11, ageMs: 1_000, connections: 3 }];
+  assert.deepEqual(await workers.list(), known);
+  hangs = true;
+  const listed = workers.list();
+  assert.deepEqual(await workers.listWithin(1), known);
+  assert.equal(workers.list(), listed, "a master that hangs is asked once");
+  silent.resolve("");
+  await listed.catch(() => {});
+});
+
 const PROC = `#<PID>          <type>          <reloads>       <uptime>        <version>
 10              master          1 [failed: 0]   0d00h00m09s     2.6.12
 # workers
@@ -103,7 +122,10 @@ const PROC = `#<PID>          <type>          <reloads>       <uptime>        <v
 `;
 
 /** Answers as a master does: one command a connection. A real one stops its workers too fast to be watched at it. */
-function fakeMaster(path: string, answer: (command: string) => string): AsyncDisposable & { readonly asked: number } {
+function fakeMaster(
+  path: string,
+  answer: (command: string) => string | Promise<string>,
+): AsyncDisposable & { readonly asked: number } {
   const listener = Deno.listen({ transport: "unix", path });
   let asked = 0;
   const serve = async () => {
@@ -113,7 +135,7 @@ function fakeMaster(path: string, answer: (command: string) => string): AsyncDis
       const count = await connection.read(buffer);
       asked++;
       const [command = ""] = new TextDecoder().decode(buffer.subarray(0, count ?? 0)).split("\n");
-      await connection.write(new TextEncoder().encode(answer(command)));
+      await connection.write(new TextEncoder().encode(await answer(command)));
     }
   };
   const served = serve();

@@ -3,6 +3,7 @@ import { type Check as CheckMessage, Check_Kind } from "../../proto/gen/portolan
 
 export type CheckKind = "TCP" | "HTTP" | "GRPC";
 
+/** How the instances of a service are checked. */
 export interface Check {
   readonly kind: CheckKind;
   /** Of HTTP. */
@@ -14,6 +15,7 @@ export interface Check {
   readonly fall: number;
 }
 
+/** Where neither a file nor the map says another one. */
 export const DEFAULT_CHECK: Check = { kind: "TCP", path: "/", intervalMs: 2_000, rise: 2, fall: 3 };
 
 /** As the map says it of a service. */

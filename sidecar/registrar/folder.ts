@@ -4,6 +4,7 @@ import type { Log } from "../../proto/log.ts";
 import { type Found } from "./roll.ts";
 import { MOST_BYTES, SUFFIX } from "./service_file.ts";
 
+/** What is found of a folder: its files, by name, or why it cannot be read. */
 export type Contents =
   | { readonly kind: "files"; readonly files: ReadonlyMap<string, Found> }
   | { readonly kind: "unreadable"; readonly reason: string };
@@ -20,6 +21,7 @@ const SETTLE_MS = 50;
 /** What never settles is taken as it is. */
 const MOST_READS = 20;
 
+/** To be disposed; it listens to changes from the first `watch` on. */
 export class ServicesFolder implements Disposable {
   readonly #options: FolderOptions;
   #watcher: Deno.FsWatcher | undefined;

@@ -9,6 +9,7 @@ export interface Home {
   readonly advertise: string;
 }
 
+/** All that the map is told of an instance. */
 export interface Form {
   readonly host: string;
   readonly port: number;
@@ -19,6 +20,7 @@ export interface Form {
   readonly metadata: Readonly<Record<string, string>>;
 }
 
+/** What the file says goes before what the sidecar knows. Equal forms have equal texts. */
 export function formOf({ port, version, weight, ...file }: ServiceFile, home: Home): Form {
   const zone = file.zone ?? home.zone;
   const metadata = Object.fromEntries(Object.entries(file.metadata).sort(([a], [b]) => a < b ? -1 : 1));

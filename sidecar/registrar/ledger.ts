@@ -4,6 +4,7 @@
  */
 import { join } from "node:path";
 import type { Log } from "../../proto/log.ts";
+import { removeFile, replaceFile } from "../disk.ts";
 import type { CheckStatus } from "./check.ts";
 import { type Entry, keyOf } from "./roll.ts";
 import { decodeServiceFile } from "./service_file.ts";
@@ -30,6 +31,7 @@ const FILE = "lease.json";
 /** Raised whenever what is in it changes: files of another one are not read. */
 const FORMAT = 1;
 
+/** What is noted is on disk after the next `save`. That it cannot be written is logged; nothing here throws for it. */
 export class Ledger {
   readonly #options: LedgerOptions;
   readonly #notes = new Map<string, Note>();
@@ -62,6 +64,7 @@ export class Ledger {
   set leaseId(id: string) {
     if (id === this.#leaseId) return;
     this.#leaseId = id;
+    // Not waited for: who is killed before it is on disk registers anew, which moves the instances to another lease.
     void this.save();
   }
 
@@ -101,18 +104,10 @@ export class Ledger {
 
   async #write(): Promise<void> {
     const path = join(this.#options.folder, FILE);
-    if (this.#notes.size === 0) return await remove(path);
+    if (this.#notes.size === 0) return await removeFile(path);
     const instances = [...this.#notes.values()].map(({ entry: { name, text }, ...rest }) => ({ name, text, ...rest }));
     const content = { format: FORMAT, realm: this.#options.realm, leaseId: this.#leaseId, instances };
-    // On disk before it is in place: after a crash the file is the old one or the new one.
-    const fresh = `${path}.new`;
-    {
-      using file = await Deno.open(fresh, { create: true, write: true, truncate: true, mode: 0o600 });
-      const bytes = new TextEncoder().encode(JSON.stringify(content));
-      for (let at = 0; at < bytes.length;) at += await file.write(bytes.subarray(at));
-      await file.syncData();
-    }
-    await Deno.rename(fresh, path);
+    await replaceFile(path, new TextEncoder().encode(JSON.stringify(content)));
   }
 
   #read(text: string): void {
@@ -125,12 +120,6 @@ export class Ledger {
       if (note) this.#notes.set(keyOf(note.entry.file), note);
     }
   }
-}
-
-async function remove(path: string): Promise<void> {
-  await Deno.remove(path).catch((error) => {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-  });
 }
 
 function noteOf(value: unknown): Note | undefined {

@@ -69,10 +69,10 @@ Deno.test("a ledger that cannot be written is logged once, until it can be", asy
   const { folder, open } = temporary;
   const ledger = await open();
   ledger.note(entry("a"));
-  Deno.mkdirSync(join(folder, "lease.json.new"));
+  Deno.mkdirSync(join(folder, "lease.json"));
   for (let times = 0; times < 2; times++) await ledger.save();
   assert.deepEqual(errors, ["Cannot save what this host has on the map"]);
-  Deno.removeSync(join(folder, "lease.json.new"));
+  Deno.removeSync(join(folder, "lease.json"));
   await ledger.save();
   assert.deepEqual([...(await open()).notes.keys()], ["s/a"]);
 });

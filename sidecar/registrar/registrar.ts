@@ -42,6 +42,10 @@ const RESCAN_MS = 2_000;
 const WAITING_MS = 50;
 const MAP_WITHIN_MS = 5_000;
 
+/**
+ * Runs until disposed: that is a matter of moments where instances stay, and takes up to 16 s where they leave for good. No
+ * control plane that is away, and no file, makes it throw.
+ */
 export class Registrar implements AsyncDisposable {
   readonly #options: RegistrarOptions;
   readonly #host: Host;
@@ -116,7 +120,7 @@ export class Registrar implements AsyncDisposable {
         this.#options.log.error("Cannot look at the services folder: trying again", { reason: error });
       }
       const isWaiting = [...this.#instances.values()].some((instance) => instance.isWaiting);
-      this.#wake.later(isWaiting ? WAITING_MS : RESCAN_MS);
+      this.#wake.later("look", isWaiting ? WAITING_MS : RESCAN_MS);
       await this.#wake.wait();
     }
   }

@@ -1,6 +1,7 @@
 /** Who is to be on the map, by the files of a folder: each file's newest good form. */
 import { decodeServiceFile, type ServiceFile } from "./service_file.ts";
 
+/** A file that can be used. */
 export interface Entry {
   /** The file's name. */
   readonly name: string;

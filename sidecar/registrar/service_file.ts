@@ -23,6 +23,7 @@ export type Decoded =
   /** Fields, values, and what is expected of them. */
   | { readonly kind: "bad"; readonly reason: string };
 
+/** Of a file. */
 export const MOST_BYTES = 64 * 1024;
 export const SUFFIX = ".json";
 const EXAMPLE = '{"service":"identity","port":8080}';

@@ -71,6 +71,7 @@ export async function startRig({ timeouts, port = freePort(), ...options }: RigO
   };
 }
 
+/** A port where nobody listens at the time. */
 export function freePort(): number {
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   return listener.addr.port;

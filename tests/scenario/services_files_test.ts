@@ -1,9 +1,12 @@
 import assert from "node:assert/strict";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { anonymous } from "../../control-plane/app/caller.ts";
 import { findService, type Instance } from "../../control-plane/domain/cluster_map.ts";
 import { testControlPlane, type TestPlane, until } from "../../control-plane/transport/testing.ts";
 import { Check_Kind } from "../../proto/gen/portolan/v1/cluster_map_pb.ts";
 import { type Fields, type Log, SILENT } from "../../proto/log.ts";
+import { start } from "./testing/program.ts";
 import { hostFolders, startRegistrar } from "./testing/registrar.ts";
 
 /** Nobody listens there; what is not checked soon is UNKNOWN or FAILING, which says enough. */
@@ -113,6 +116,32 @@ Deno.test("a sidecar that comes next goes on with the lease: nothing flaps, what
   await new Promise((done) => setTimeout(done, 2_500));
   assert.equal(ids(plane), "broken changed new same");
   assert.deepEqual(instanceOf(plane, "same"), before);
+});
+
+Deno.test("what a sidecar registered that was killed before it knew its lease is neither doubled, refused nor left", async () => {
+  await using plane = await testControlPlane();
+  await using folders = await hostFolders();
+  await folders.write({ "a.json": FILE, "b.json": FILE, "gone.json": FILE });
+  {
+    const program = fileURLToPath(new URL("testing/stalled_registrar.ts", import.meta.url));
+    await using stalled = start(program, "test", [folders.services, folders.data, plane.target]);
+    await until("all are checked", () => statuses(plane) === "failing failing failing");
+    assert.equal((await stalled.end("SIGKILL")).signal, "SIGKILL", stalled.output());
+  }
+  const before = instanceOf(plane, "a")?.lease;
+  assert.doesNotMatch(await Deno.readTextFile(join(folders.data, "lease.json")), /leaseId/);
+  await folders.write({ "gone.json": undefined });
+  const seen = new Set<string>();
+  // No instance runs out meanwhile.
+  await using registrar = await startRegistrar({ target: plane.target, folders, ttlMs: 60_000 });
+  await until("the files are followed", () => seen.add(ids(plane)).has("a b"));
+  await until("both are held", () => registrar.instances.every(({ registered }) => registered));
+  assert.deepEqual([...seen].filter((ids) => !ids.startsWith("a b")), [], "nobody was away meanwhile");
+  await until("both are checked", () => statuses(plane) === "failing failing");
+  assert.deepEqual(registrar.problems, []);
+  // Of a lease that holds several nobody gets a share without naming it: all have moved to a new one.
+  const leases = new Set(instances(plane).map(({ lease }) => lease));
+  assert.deepEqual([leases.size, instanceOf(plane, "a")?.lease === before], [1, false]);
 });
 
 Deno.test("a sidecar that comes after its lease has ended registers anew", async () => {
