@@ -4,8 +4,8 @@ import type { Running, Signal } from "./running.ts";
 
 export class Child implements Running {
   readonly ended: Running["ended"];
-  /** Settles when it has ended, with what alarmed it last. */
-  readonly said: Promise<string>;
+  /** Settles when it has ended, and all that alarmed it has been told. */
+  readonly heard: Promise<void>;
   readonly #process: Deno.ChildProcess;
   readonly #deaf = new AbortController();
 
@@ -21,7 +21,7 @@ export class Child implements Running {
       stderr: "piped",
       detached: true,
     }).spawn();
-    this.said = alerts(this.#process.stderr, hear, this.#deaf.signal);
+    this.heard = tellAlerts(this.#process.stderr, hear, this.#deaf.signal);
     this.ended = this.#process.status.then(({ code, signal }) => ({ code, signal }));
   }
 
@@ -45,13 +45,12 @@ export class Child implements Running {
   }
 }
 
-/** Tells what HAProxy is alarmed by, and answers with the last of it when it has ended. Notices are one per command. */
-async function alerts(
+/** Tells what HAProxy is alarmed by. Notices are one per command. */
+async function tellAlerts(
   stream: ReadableStream<Uint8Array<ArrayBuffer>>,
   tell: (alert: string) => void,
   signal: AbortSignal,
-): Promise<string> {
-  const last: string[] = [];
+): Promise<void> {
   let rest = "";
   try {
     for await (const chunk of stream.pipeThrough(new TextDecoderStream(), { signal })) {
@@ -59,14 +58,10 @@ async function alerts(
       rest = lines.pop() ?? "";
       for (const line of lines) {
         const [, alert] = /^\[ALERT\]\s+\([0-9]+\) : (.*)$/.exec(line) ?? [];
-        if (alert === undefined) continue;
-        tell(alert);
-        last.push(alert);
-        if (last.length > 8) last.shift();
+        if (alert !== undefined) tell(alert);
       }
     }
   } catch (error) {
     if (!signal.aborted) throw error;
   }
-  return last.join("; ");
 }

@@ -285,7 +285,8 @@ export class Haproxy implements AsyncDisposable {
       await terminate(child);
       this.#running = undefined;
       this.#data.isStarting = false;
-      throw new Error(`Cannot start HAProxy: ${(await child.said) || (error as Error).message}`);
+      await child.heard;
+      throw new Error(`Cannot start HAProxy: ${this.#heard.join("; ") || (error as Error).message}`);
     }
     this.#data.isStarting = false;
   }
