@@ -4,6 +4,7 @@ import { versionName } from "./arguments.ts";
 import { command, EXIT, expectArgs } from "./command.ts";
 import { write } from "./control_plane.ts";
 import { WRITE_ONE, writeOptions } from "./flags.ts";
+import { warnOfNobody } from "./no_instance.ts";
 import { wrote } from "./wrote.ts";
 
 const FLAGS = { delete: { hint: "", help: "Removes the alias", parse: flag }, ...WRITE_ONE } satisfies Flags;
@@ -38,6 +39,7 @@ export const alias = command({
       (registry, call) => registry.putAlias({ realm, service, alias, route, options }, call),
     );
     wrote(io, output, `${alias}.${service} leads to ${to}`, revision);
+    await warnOfNobody(io, "alias", { controlPlane, realm, service, versions: [route.version], revision });
     return EXIT.done;
   },
 });

@@ -3,6 +3,7 @@ import process from "node:process";
 import { mkdtempSync, readFileSync, rmSync, watch } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { turn } from "../proto/testing/turn.ts";
 import { type Child, startChild } from "./child.ts";
 import { killLeftovers } from "./leftovers.ts";
 
@@ -88,6 +89,6 @@ Deno.test("killLeftovers() finds what has left the child's group", async () => {
 /** Orphans are collected by whoever adopts them: not at once. */
 async function gone(pid: number): Promise<void> {
   while (alive(pid) && !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, "utf8"))) {
-    await new Promise((resolve) => setTimeout(resolve, 1));
+    await turn();
   }
 }

@@ -8,7 +8,7 @@ import {
   type ListFollowersResponse,
   ListFollowersResponseSchema,
 } from "../proto/gen/portolan/v1/fleet_pb.ts";
-import { formatPosition } from "../sdk-ts/fold.ts";
+import { formatPosition } from "../proto/position.ts";
 import { WHOLE, yesNo } from "./format.ts";
 import { table } from "./table.ts";
 

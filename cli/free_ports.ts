@@ -18,9 +18,11 @@ function listen(flag: string, { host, port }: Address): Deno.Listener {
     return Deno.listen({ hostname: host, port });
   } catch (error) {
     const why = error instanceof Deno.errors.AddrInUse ? "the port is taken" : (error as Error).message;
-    throw new Failure(
-      EXIT.refused,
-      `Cannot listen on ${where}: ${why}; stop what uses it (another portolan up?) or choose another one with --${flag}`,
-    );
+    const stop = flag === "egress" ? STOP_HAPROXY : "stop what uses it (another portolan up?)";
+    throw new Failure(EXIT.refused, `Cannot listen on ${where}: ${why}; ${stop} or choose another one with --${flag}`);
   }
 }
+
+const STOP_HAPROXY =
+  "stop what uses it (another portolan up? a HAProxy that a sidecar has left behind: start ./portolan " +
+  "sidecar --stop-haproxy with its data folder, then stop that)";

@@ -6,7 +6,7 @@ import type { Service } from "../proto/gen/portolan/v1/cluster_map_pb.ts";
 import { type ImportResponse, ImportResponseSchema, RegistryService } from "../proto/gen/portolan/v1/registry_pb.ts";
 import type { Client } from "../proto/grpc.ts";
 import { flag, type Flags } from "../proto/settings.ts";
-import { formatPosition } from "../sdk-ts/fold.ts";
+import { formatPosition } from "../proto/position.ts";
 import { command, EXIT, expectArgs, Failure } from "./command.ts";
 import { ask } from "./control_plane.ts";
 import { words, WRITE, writeOptions } from "./flags.ts";

@@ -50,6 +50,24 @@ Deno.test("remove, alias --delete and deregister take off the map what they name
   assert.equal(await done("services"), 'No services in realm "local" yet\n');
 });
 
+Deno.test("alias and split say where they lead to nobody, and are done all the same", async () => {
+  await using plane = await startedControlPlane();
+  const told = async (...args: string[]) => {
+    const { exit, err } = await plane.run(...args);
+    assert.equal(exit, 0, err);
+    return err;
+  };
+  const isNew = 'portolan split: Service "identityy" is new, and has no instance\n';
+  assert.equal(await told("split", "identityy", "v1=5000", "v2=5000"), isNew);
+  assert.match(await told("split", "identityy", "v1=1", "v2=9999"), /: Version 1 of "identityy" has no instance\n/);
+  await plane.done("register", "identity", "127.0.0.1:8080", "--id", "one");
+  assert.equal(await told("alias", "identity", "canary", "v1"), "");
+  const nobody = 'Version 7 of "identity" has no instance\n';
+  assert.equal(await told("split", "identity", "v1=5000", "v7=5000"), `portolan split: ${nobody}`);
+  assert.equal(await told("alias", "identity", "canary", "v7", "--output", "json"), `portolan alias: ${nobody}`);
+  assert.equal(await told("alias", "identity", "canary", "--delete"), "");
+});
+
 Deno.test("--if-revision holds a write to what its writer saw, --operation-id makes its repeat one", async () => {
   await using plane = await startedControlPlane();
   const { run, done } = plane;

@@ -3,6 +3,7 @@ import { versionShare } from "./arguments.ts";
 import { command, EXIT, expectArgs, Failure } from "./command.ts";
 import { write } from "./control_plane.ts";
 import { words, WRITE_ONE, writeOptions } from "./flags.ts";
+import { warnOfNobody } from "./no_instance.ts";
 import { wrote } from "./wrote.ts";
 
 const FLAGS = {
@@ -32,6 +33,8 @@ export const split = command({
       (registry, call) => registry.putAlias({ realm, service, alias, route, options }, call),
     );
     wrote(io, output, `${alias}.${service} leads to ${shares.join(" ")}`, revision);
+    const versions = route.split.map(({ version }) => version);
+    await warnOfNobody(io, "split", { controlPlane, realm, service, versions, revision });
     return EXIT.done;
   },
 });

@@ -2,7 +2,7 @@
 import { toJson } from "@bufbuild/protobuf";
 import type { Position, Service } from "../proto/gen/portolan/v1/cluster_map_pb.ts";
 import { FollowerStateSchema, type ListFollowersResponse } from "../proto/gen/portolan/v1/fleet_pb.ts";
-import { formatPosition } from "../sdk-ts/fold.ts";
+import { formatPosition } from "../proto/position.ts";
 import { type Counts, countsOf } from "./counts.ts";
 import { followerRows, unreachableWords } from "./follower_words.ts";
 import { count, positionJson, sorted, WHOLE } from "./format.ts";

@@ -7,7 +7,7 @@ import { frame } from "./screen.ts";
 import { topJson, topText } from "./top_text.ts";
 
 const { PASSING, FAILING, UNKNOWN } = Instance_Status;
-const instance = { enabled: true, status: PASSING };
+const instance = { enabled: true, weight: 100, status: PASSING };
 const service = (init: MessageInitShape<typeof ServiceSchema>) =>
   [init.name ?? "", create(ServiceSchema, { enabled: true, ...init })] as const;
 const position = create(PositionSchema, { epoch: 1n, revision: 9n });
@@ -21,7 +21,12 @@ const SEEN = {
     service({ name: "teams", instances: [instance, { ...instance, status: FAILING }] }),
     service({
       name: "identity",
-      instances: [instance, { ...instance, draining: true }, { ...instance, enabled: false }],
+      instances: [
+        instance,
+        { ...instance, draining: true },
+        { ...instance, enabled: false },
+        { ...instance, weight: 0 },
+      ],
     }),
     service({ name: "search", instances: [{ ...instance, status: UNKNOWN, held: true }] }),
     service({ name: "off", enabled: false, instances: [instance] }),
@@ -50,7 +55,7 @@ off       0/1  1        -        -        -         -     -
 search    1/1  -        -        1        -         1     -
 teams     1/2  1        1        -        -         -     3
 empty     0/0  -        -        -        -         -     -
-identity  1/3  3        -        -        1         -     -
+identity  1/4  4        -        -        1         -     -
 
 CALLED HERE  VERSION  REQUESTS/S  ERRORS/S  MEAN MS  CURRENT
 teams        v1       12.5        2         3.4      1

@@ -13,7 +13,10 @@ Deno.test("up names the flag whose port is taken, and touches nothing", async ()
   const where = `127.0.0.1:${(taken.addr as Deno.NetAddr).port}`;
   const { exit, out, err } = await run(["up", "--data", "/nonexistent/portolan", "--egress", where]);
   assert.deepEqual([exit, out], [1, ""]);
-  assert.match(err, new RegExp(`^portolan up: Cannot listen on ${where}: the port is taken; .* with --egress\\n$`));
+  assert.match(
+    err,
+    new RegExp(`^portolan up: Cannot listen on ${where}: the port is taken; .* a HAProxy that .* with --egress\\n$`),
+  );
 });
 
 Deno.test("requireFree() sees that two listeners are to have one port, and leaves free ones free", () => {

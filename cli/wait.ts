@@ -96,6 +96,15 @@ function sentenceOf({ verdict, revision, laggards, unreachable }: WaitForRevisio
       `${count(unreachable.length, "control plane")} could not be asked; try again`;
   }
   if (laggards.length === 0) return `Revision ${revision} is not everywhere ${after}: the map has not come to it yet`;
-  return `Revision ${revision} is not everywhere ${after}: ${count(laggards.length, "follower")} not there; ` +
-    "./portolan followers forget ID drops one that will not come back";
+  const away = laggards.filter(({ connected }) => !connected).length;
+  const unable = laggards.filter(({ connected, refused }) => connected && refused.length > 0).length;
+  const behind = laggards.length - away - unable;
+  const kinds = [
+    ...(away > 0 ? [`${count(away, "follower")} not connected`] : []),
+    ...(behind > 0 ? [`${count(behind, "follower")} behind`] : []),
+    ...(unable > 0 ? [`${count(unable, "follower")} unable to use a service as the map has it`] : []),
+  ];
+  // Who is connected cannot be forgotten.
+  const todo = away > 0 ? "; ./portolan followers forget ID drops one that will not come back" : "";
+  return `Revision ${revision} is not everywhere ${after}: ${kinds.join(", ")}${todo}`;
 }

@@ -1,6 +1,6 @@
 import { Follower_Kind } from "../proto/gen/portolan/v1/discovery_pb.ts";
 import type { Log } from "../proto/log.ts";
-import { formatPosition } from "../sdk-ts/fold.ts";
+import { formatPosition } from "../proto/position.ts";
 import { follow, type Following, type Snapshot } from "../sdk-ts/follow.ts";
 import { changes } from "./changes.ts";
 import { command, EXIT, type Io } from "./command.ts";

@@ -122,15 +122,15 @@ async function main(): Promise<number> {
   return 0;
 }
 
-/** The first SIGINT or SIGTERM; the next one ends the program at once, as if nobody listened. */
+/** The first SIGINT, SIGTERM or SIGHUP; the next one ends the program at once, as if nobody listened. */
 function stopSignal(): Promise<string> {
   return new Promise((resolve) => {
-    const signals = ["SIGINT", "SIGTERM"] as const;
+    const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
     const stop = (signal: string) => () => {
       for (const one of signals) Deno.removeSignalListener(one, listeners[one]);
       resolve(signal);
     };
-    const listeners = { SIGINT: stop("SIGINT"), SIGTERM: stop("SIGTERM") };
+    const listeners = { SIGINT: stop("SIGINT"), SIGTERM: stop("SIGTERM"), SIGHUP: stop("SIGHUP") };
     for (const one of signals) Deno.addSignalListener(one, listeners[one]);
   });
 }

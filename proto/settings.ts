@@ -39,7 +39,7 @@ type Loaded<F extends Flags> =
   | { readonly kind: "help" }
   | { readonly kind: "problems"; readonly problems: readonly string[] };
 
-/** Reads settings. With `readFile`, `--config FILE` names a JSON object whose keys are flags without their hyphens. */
+/** Reads settings. With `readFile`, `--config FILE` names a JSON object whose keys are flags without the leading `--`. */
 export function loadSettings<F extends Flags>(flags: F, { args, env, readFile }: Sources): Loaded<F> {
   const problems: string[] = [];
   const options = Object.fromEntries(
@@ -95,7 +95,7 @@ type Described = Pick<Flags[string], "hint" | "help" | "env" | "fallback">;
 
 /** What every server takes beside its own flags, for {@link describeFlags}. */
 export const COMMON: Readonly<Record<string, Described>> = {
-  config: { hint: "FILE", help: "Settings as a JSON object, keys as flags without their hyphens" },
+  config: { hint: "FILE", help: "Settings as a JSON object, keys as flags without the leading hyphens: host-id" },
   help: { hint: "", help: "This text" },
 };
 

@@ -1,5 +1,6 @@
 import type { Position, Service } from "../proto/gen/portolan/v1/cluster_map_pb.ts";
 import type { Part } from "../proto/gen/portolan/v1/discovery_pb.ts";
+import { comparePositions, formatPosition } from "../proto/position.ts";
 
 /** What a follower holds: every service of its scope, whole, as of `position` (unset: nothing yet). */
 export interface Held {
@@ -43,24 +44,13 @@ export function fold(held: Held, parts: readonly Part[]): Folded {
   return { kind: "held", held: { position, services }, changed };
 }
 
-/** Whether both mean the same point in history; nothing is the same as nothing. */
-export function samePosition(a: Position | undefined, b: Position | undefined): boolean {
-  return a?.epoch === b?.epoch && a?.revision === b?.revision;
-}
-
-/** A position as it is written: `epoch.revision`. */
-export function formatPosition({ epoch, revision }: Position): string {
-  return `${epoch}.${revision}`;
-}
-
 function refused(reason: string): Folded {
   return { kind: "refused", reason };
 }
 
-// A store that was restored or wiped begins a higher epoch; a lower one is a rollback, by accident or by replay.
+// A position before that is a rollback, by accident or by replay.
 function backwards(held: Position | undefined, position: Position): string | undefined {
-  if (!held || position.epoch > held.epoch) return undefined;
-  if (position.epoch === held.epoch && position.revision >= held.revision) return undefined;
+  if (!held || comparePositions(position, held) >= 0) return undefined;
   return `position ${formatPosition(position)} is before ${formatPosition(held)}, which is held`;
 }
 

@@ -1,10 +1,12 @@
 import type { Position, Service } from "../proto/gen/portolan/v1/cluster_map_pb.ts";
 import { Follower_Kind } from "../proto/gen/portolan/v1/discovery_pb.ts";
 import { type Log, SILENT } from "../proto/log.ts";
-import { FINAL_CODES, type Ports, REAL, reconnectDelay } from "./backoff.ts";
-import { type Held, type HeldAt, NOTHING, samePosition } from "./fold.ts";
-import { keep, KEEP_MS, type Kept, NOTHING_KEPT, routed, type Step } from "./keep.ts";
+import { samePosition } from "../proto/position.ts";
+import { FINAL_CODES, reconnectDelay } from "./backoff.ts";
+import { type Held, type HeldAt, NOTHING } from "./fold.ts";
 import { Newest } from "./newest.ts";
+import { keep, KEEP_MS, type Kept, NOTHING_KEPT, routed, type Step } from "./old_epoch.ts";
+import { type Ports, REAL } from "./ports.ts";
 import { type AppliedReport, openWatch, type Watch } from "./watch.ts";
 
 /**

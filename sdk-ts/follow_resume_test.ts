@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { status } from "@grpc/grpc-js";
 import fc from "fast-check";
 import { Follower_Kind, type WatchRequest } from "../proto/gen/portolan/v1/discovery_pb.ts";
-import { REAL } from "./backoff.ts";
 import { follow, type Snapshot } from "./follow.ts";
+import { REAL } from "./ports.ts";
 import { serveFake, type Session } from "./testing/control_plane.ts";
 
 /** One commit: the services that it sets (true) or deletes. */

@@ -9,9 +9,9 @@ import {
 } from "../proto/gen/portolan/v1/cluster_map_pb.ts";
 import { Follower_Kind } from "../proto/gen/portolan/v1/discovery_pb.ts";
 import type { Fields, Log } from "../proto/log.ts";
-import { type Ports, REAL } from "./backoff.ts";
 import { follow, type Following, type SavedSnapshot, type Snapshot } from "./follow.ts";
-import { KEEP_MS } from "./keep.ts";
+import { KEEP_MS } from "./old_epoch.ts";
+import { type Ports, REAL } from "./ports.ts";
 import { TestClock } from "./testing/clock.ts";
 import { serveFake } from "./testing/control_plane.ts";
 import { at, hear, next, sessions } from "./testing/sessions.ts";

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { status } from "@grpc/grpc-js";
 import { Follower_Kind } from "../proto/gen/portolan/v1/discovery_pb.ts";
 import { type Fields, type Log, SILENT } from "../proto/log.ts";
-import { type Ports, REAL } from "./backoff.ts";
 import { follow, type Following, type FollowOptions } from "./follow.ts";
+import { type Ports, REAL } from "./ports.ts";
 import { serveFake } from "./testing/control_plane.ts";
 import { at, hear, next, sessions } from "./testing/sessions.ts";
 

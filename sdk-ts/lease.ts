@@ -2,8 +2,9 @@ import { type ServiceError, status as code } from "@grpc/grpc-js";
 import type { Instance_Status } from "../proto/gen/portolan/v1/cluster_map_pb.ts";
 import type { RegisterResponse } from "../proto/gen/portolan/v1/registry_pb.ts";
 import type { Log } from "../proto/log.ts";
-import { type Ports, reconnectDelay } from "./backoff.ts";
-import { ControlPlanes } from "./persist.ts";
+import { reconnectDelay } from "./backoff.ts";
+import { ControlPlanes } from "./control_planes.ts";
+import type { Ports } from "./ports.ts";
 import { reasonOf } from "./reason.ts";
 import { type Beats, openBeats } from "./renew.ts";
 

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { status } from "@grpc/grpc-js";
 import fc from "fast-check";
 import type { DeregisterRequest, RegisterRequest } from "../proto/gen/portolan/v1/registry_pb.ts";
-import { type Ports, REAL } from "./backoff.ts";
+import { turn } from "../proto/testing/turn.ts";
+import { type Ports, REAL } from "./ports.ts";
 import { register } from "./register.ts";
 import { type Renewals, type Script, serveFake } from "./testing/control_plane.ts";
 
@@ -113,7 +114,3 @@ Deno.test("whatever breaks, in the end all instances of a process are held by on
     { numRuns: 15 },
   );
 });
-
-function turn(): Promise<void> {
-  return new Promise((done) => setTimeout(done, 1));
-}

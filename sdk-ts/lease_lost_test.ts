@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { status } from "@grpc/grpc-js";
 import type { RegisterRequest } from "../proto/gen/portolan/v1/registry_pb.ts";
 import type { Fields, Log } from "../proto/log.ts";
+import { turn } from "../proto/testing/turn.ts";
 import { register } from "./register.ts";
 import { TestClock } from "./testing/clock.ts";
 import { beat, BEAT_MS, hear, options, Plane, said, TTL_MS, untilNext } from "./testing/plane.ts";
@@ -293,8 +294,4 @@ function listened(...names: readonly string[]) {
     lines.push([message, ...names.flatMap((name) => name in fields ? [`${fields[name]}`] : [])].join(" "));
   const log: Log = { info: line, warn: line, error: line };
   return { log, lines };
-}
-
-function turn(): Promise<void> {
-  return new Promise((done) => setTimeout(done, 1));
 }

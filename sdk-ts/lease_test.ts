@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { status } from "@grpc/grpc-js";
 import type { RegisterRequest } from "../proto/gen/portolan/v1/registry_pb.ts";
+import { turn } from "../proto/testing/turn.ts";
 import { register } from "./register.ts";
 import { TestClock } from "./testing/clock.ts";
 import { beat, BEAT_MS, hear, options, Plane, said, TTL_MS, untilNext } from "./testing/plane.ts";
@@ -109,7 +110,7 @@ Deno.test("beats move on to the next control plane when a stream breaks, or a be
   assert.equal(registration.alive, false, "nobody answered for a whole ttl");
   stream.send("l1", true);
   const over = await clock.nap(0);
-  while (!registration.alive) await new Promise((done) => setTimeout(done, 1));
+  while (!registration.alive) await turn();
   stream.close(status.UNAVAILABLE, "going away");
   over.end();
   (await clock.nap(50)).end();

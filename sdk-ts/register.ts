@@ -4,10 +4,11 @@ import { type ServiceError, status as code } from "@grpc/grpc-js";
 import { Instance_Status } from "../proto/gen/portolan/v1/cluster_map_pb.ts";
 import type { RegisterRequestSchema } from "../proto/gen/portolan/v1/registry_pb.ts";
 import { type Log, SILENT } from "../proto/log.ts";
-import { type Ports, REAL } from "./backoff.ts";
+import { ControlPlanes } from "./control_planes.ts";
 import { type Holding, Lease, type Tenant } from "./lease.ts";
-import { ControlPlanes, persist, type Write } from "./persist.ts";
+import { type Ports, REAL } from "./ports.ts";
 import { reasonOf } from "./reason.ts";
+import { retryWrite, type Write } from "./retry_write.ts";
 
 export interface RegisterOptions {
   /** `host:port` of each; tried in turn. */
@@ -239,7 +240,7 @@ class Registered implements Registration, Keeping, Tenant {
     await this.#lease?.leave(this);
     const { realm, service, id } = this;
     const options = this.#writeOptions();
-    await this.#persist({
+    await this.#write({
       what: `deregister "${this.#name}"`,
       signal: AbortSignal.timeout(FAREWELL_MS),
       attempt: (client, call) => client.deregister({ realm, service, id, options }, call).then(() => {}, unlessGone),
@@ -260,7 +261,7 @@ class Registered implements Registration, Keeping, Tenant {
       requests.set(leaseId, request);
       return request;
     };
-    const { revision, leaseId } = await this.#persist({
+    const { revision, leaseId } = await this.#write({
       despiteRefusals,
       what: `register "${this.#name}"`,
       signal,
@@ -300,8 +301,8 @@ class Registered implements Registration, Keeping, Tenant {
     return { reason: this.#options.reason ?? "", operationId: crypto.randomUUID() };
   }
 
-  #persist<T>(write: Omit<Write<T>, "controlPlanes" | "log">): Promise<T> {
-    return persist({ ...write, controlPlanes: this.#controlPlanes, log: this.#log }, this.#ports);
+  #write<T>(write: Omit<Write<T>, "controlPlanes" | "log">): Promise<T> {
+    return retryWrite({ ...write, controlPlanes: this.#controlPlanes, log: this.#log }, this.#ports);
   }
 }
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { status } from "@grpc/grpc-js";
 import type { DeregisterRequest, RegisterRequest } from "../proto/gen/portolan/v1/registry_pb.ts";
-import { REAL } from "./backoff.ts";
+import { REAL } from "./ports.ts";
 import { register, type RegisterOptions } from "./register.ts";
 import { serveFake } from "./testing/control_plane.ts";
 

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { turn } from "../proto/testing/turn.ts";
 import { CommandSocket } from "./haproxy/command_socket.ts";
 import { Caller, get } from "./testing/caller.ts";
 import { instance, service } from "./testing/maps.ts";
@@ -66,8 +67,4 @@ async function weights(socketPath: string, name: string): Promise<readonly strin
   const column = header.split(",").indexOf("weight");
   const cells = rows.map((row) => row.split(","));
   return cells.filter(([, server]) => server === name).map((row) => row[column] ?? "");
-}
-
-function turn(): Promise<void> {
-  return new Promise((done) => setTimeout(done, 1));
 }

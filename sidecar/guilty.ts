@@ -1,4 +1,26 @@
+/** Whose fault it is that HAProxy refuses what is wanted. */
 import { Refused } from "./haproxy/data_folder.ts";
+import { needReload } from "./routing/assign.ts";
+import type { HaproxyPlan, Wanted } from "./routing/plan.ts";
+import type { Wishes } from "./wishes.ts";
+
+/**
+ * Puts the services that HAProxy cannot take back to the form that it last ran, and answers with them. `check` asks it
+ * about other wishes, as `guilty` does. Throws the refusal where no service can be blamed for it.
+ */
+export async function revertGuilty(
+  refusal: Refused,
+  wishes: Pick<Wishes, "wanted" | "unproven" | "only" | "revert">,
+  running: HaproxyPlan,
+  check: (wanted: Wanted) => Promise<void>,
+): Promise<readonly string[]> {
+  const found = await guilty(wishes.unproven, (few) => check(wishes.only(few)));
+  // Where nobody does harm alone, whatever needs the reload does.
+  const services = found.length > 0 ? found : needReload(wishes.wanted, running);
+  if (services.length === 0) throw refusal;
+  wishes.revert(services, refusal.message);
+  return services;
+}
 
 /**
  * Of suspects, those without whom HAProxy takes the rest. `check` asks it about the rest of the world with these few,

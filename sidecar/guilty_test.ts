@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { Refused } from "./haproxy/data_folder.ts";
-import { guilty } from "./guilty.ts";
+import { guilty, revertGuilty } from "./guilty.ts";
+import { EMPTY_PLAN } from "./routing/plan.ts";
+import { instance, service } from "./testing/maps.ts";
+import { Wishes } from "./wishes.ts";
 
 Deno.test("guilty() finds whoever does harm alone, and asks few questions", async () => {
   const names = Array.from({ length: 64 }, (_, at) => `s${at}`);
@@ -22,6 +25,18 @@ Deno.test("guilty() accuses nobody who does harm only together with others", asy
 
 Deno.test("guilty() takes no broken disk for a refusal", async () => {
   await assert.rejects(guilty(["a", "b"], () => Promise.reject(new Error("disk"))), /disk/);
+});
+
+Deno.test("revertGuilty() blames all that needs a reload where nobody does harm alone, and nobody where nothing does", async () => {
+  const resolver = { need: () => {}, addressOf: (host: string) => host, isPending: () => false };
+  const wishes = new Wishes({ resolver, isEjected: () => false, portProblem: () => undefined });
+  for (const name of ["a", "b"]) wishes.set(name, service(name, { instances: [instance("i1")] }));
+  const refusal = new Refused("it is not liked");
+  const blame = () => revertGuilty(refusal, wishes, EMPTY_PLAN, (wanted) => refuse(wanted.size > 1));
+  assert.deepEqual(await blame(), ["a", "b"]);
+  assert.deepEqual(wishes.refused, ["a", "b"].map((service) => ({ service, reason: "it is not liked" })));
+  assert.equal(wishes.wanted.size, 0);
+  await assert.rejects(blame(), refusal);
 });
 
 function refuse(bad: boolean): Promise<void> {

@@ -1,4 +1,4 @@
-/** Ports of services on this host: whether one can be had, found out before HAProxy fails at it. */
+/** Ports of services on this host: whether one can be had, found out when it is asked for; see `haproxy/new_ports.ts`. */
 import type { Address } from "../proto/settings.ts";
 import { whyTaken } from "./haproxy/new_ports.ts";
 import type { Listener } from "./routing/plan.ts";

@@ -25,7 +25,7 @@ async function main(): Promise<number> {
   }
   const stop = new AbortController();
   // Every further signal finds the stop under way: it is bounded, and cut short it would leave HAProxy behind.
-  for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(signal, () => stop.abort());
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) Deno.addSignalListener(signal, () => stop.abort());
   try {
     await runSidecar(loaded.settings, createLog("sidecar"), stop.signal);
     return 0;

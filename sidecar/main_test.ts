@@ -23,6 +23,35 @@ Deno.test("the program answers wrong usage with 2, and everything that is wrong"
   ]);
 });
 
+Deno.test("the program says which setting it cannot do, and ends", async () => {
+  const data = await Deno.makeTempDir();
+  using taken = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const address = `127.0.0.1:${taken.addr.port}`;
+  const open = sessions();
+  await using server = await serveFake(open);
+  const sentence = async (...args: readonly string[]) => {
+    const free = ["--admin", `127.0.0.1:${freePort()}`, "--egress", `127.0.0.1:${freePort()}`];
+    const last = args.length === 0 ? ["--egress", address] : args;
+    const output = sidecar("--data", data, "--host-id", "h1", "--control-plane", server.address, ...free, ...last)
+      .output();
+    if (args.length === 0) {
+      const session = await open.next();
+      const { subscription } = await hear(session, "subscribe");
+      session.send(subscription, { ...at(1n, 1n), complete: true });
+    }
+    const { code, stderr } = await output;
+    assert.equal(code, 1);
+    return new TextDecoder().decode(stderr);
+  };
+  try {
+    assert.match(await sentence("--admin", address), /Cannot listen on 127\.0\.0\.1:[0-9]+ \(--admin\): somebody/);
+    assert.match(await sentence("--access-log", `${data}/no/log`), /Cannot open ".*no\/log" \(--access-log\)/);
+    assert.match(await sentence(), /Cannot listen at 127\.0\.0\.1:[0-9]+: somebody else uses it/);
+  } finally {
+    await Deno.remove(data, { recursive: true });
+  }
+});
+
 Deno.test("the program is alive and not ready without a control plane, and ends at a signal without a trace", async () => {
   const data = await Deno.makeTempDir();
   const admin = freePort();
@@ -37,7 +66,8 @@ Deno.test("the program is alive and not ready without a control plane, and ends 
     const ready = await fetch(`http://127.0.0.1:${admin}/readyz`);
     assert.equal(ready.status, 503);
     assert.deepEqual((await ready.json()).reasons, ["the control plane has not answered yet"]);
-    child.kill("SIGTERM");
+    // What a terminal sends that is closed.
+    child.kill("SIGHUP");
     const { code, stderr } = await output;
     assert.equal(code, 0, new TextDecoder().decode(stderr));
     assert.deepEqual([...Deno.readDirSync(data)].map(({ name }) => name).sort(), ["errors", "lock"]);

@@ -4,12 +4,12 @@
  */
 import type { Position } from "../proto/gen/portolan/v1/cluster_map_pb.ts";
 import type { Log } from "../proto/log.ts";
-import { formatPosition } from "../sdk-ts/fold.ts";
+import { formatPosition } from "../proto/position.ts";
 import type { Snapshot } from "../sdk-ts/follow.ts";
 import type { Routed } from "./access/target.ts";
 import { Arrivals } from "./arrivals.ts";
 import { print } from "./config/print.ts";
-import { guilty } from "./guilty.ts";
+import { revertGuilty } from "./guilty.ts";
 import { Refused } from "./haproxy/data_folder.ts";
 import type { Printer } from "./haproxy/haproxy.ts";
 import { PortTaken } from "./haproxy/new_ports.ts";
@@ -22,8 +22,8 @@ import { Reloads, waitingFor } from "./reloads.ts";
 import type { ReconcileOptions } from "./reconcile_options.ts";
 import { Resolver } from "./resolve_host.ts";
 import { addressesOf } from "./routing/addresses.ts";
-import { assign, type Assigning, needReload, settled } from "./routing/assign.ts";
-import { diff, type Transition } from "./routing/diff.ts";
+import { assign, type Assigning, settled } from "./routing/assign.ts";
+import { diff, type ReloadReason, type Transition } from "./routing/diff.ts";
 import { EMPTY_PLAN, type HaproxyPlan, type Wanted } from "./routing/plan.ts";
 import { withoutTaken } from "./taken_ports.ts";
 import { Wake } from "./wake.ts";
@@ -149,8 +149,12 @@ export class Reconciler {
     return this.running ?? EMPTY_PLAN;
   }
 
+  /** Whether a reload for spare backends alone is due and may be now; one that may not is looked at again. */
   async #mayRefill(): Promise<boolean> {
-    return this.#refill.due && this.reloads.waitMs(await this.#oldWorkers()) === 0;
+    if (!this.#refill.due) return false;
+    const waitMs = this.reloads.waitMs(await this.#oldWorkers());
+    if (waitMs > 0) this.#wake.later("refill", waitMs);
+    return waitMs === 0;
   }
 
   async #oldWorkers(): Promise<number> {
@@ -225,7 +229,8 @@ export class Reconciler {
     const { unknown } = this.#runs;
     if (transition.kind === "reload" || unknown !== undefined) {
       const reasons = transition.kind === "reload" ? transition.reasons : [];
-      return await this.#reload(settled(plan), [...(unknown === undefined ? [] : [unknown]), ...reasons]);
+      const first: readonly ReloadReason[] = unknown === undefined ? [] : [{ kind: "unknown_state", text: unknown }];
+      return await this.#reload(settled(plan), [...first, ...reasons]);
     }
     if (!await this.#update(plan, transition)) return undefined;
     this.#wishes.prove();
@@ -259,7 +264,7 @@ export class Reconciler {
       this.#runs.plan = plan;
       return true;
     }
-    if (transition.kind === "reload") throw new Error(`Cannot update HAProxy: ${transition.reasons.join(", ")}`);
+    if (transition.kind === "reload") throw new Error(`Cannot update HAProxy: ${transition.reasons[0]?.text}`);
     try {
       await this.#options.haproxy.update(this.#printer(plan), transition.commands);
       this.#runs.told(plan);
@@ -275,7 +280,7 @@ export class Reconciler {
   }
 
   /** At once if the last reload is long enough ago; else what can be done without it, and a reload later. */
-  async #reload(plan: HaproxyPlan, reasons: readonly string[]): Promise<ReadonlySet<string> | undefined> {
+  async #reload(plan: HaproxyPlan, reasons: readonly ReloadReason[]): Promise<ReadonlySet<string> | undefined> {
     const isKnown = this.#runs.unknown === undefined;
     // Where nothing can be told, waiting for old workers would be worse than one more of them.
     const waitMs = this.reloads.waitMs(isKnown ? await this.#oldWorkers() : 0);
@@ -287,12 +292,12 @@ export class Reconciler {
     }
     this.reloads.begin();
     if (!await this.#load(plan, (print) => this.#options.haproxy.reload(print))) return undefined;
-    this.#log.info("Reloaded HAProxy", { reasons });
+    this.#log.info("Reloaded HAProxy", { reasons: reasons.map(({ text }) => text) });
     this.reloads.done(reasons);
     return NOBODY;
   }
 
-  /** HAProxy refuses what is wanted: the services that it cannot take go back to the form that it last ran. */
+  /** HAProxy refuses what is wanted: what it can take is had by another turn. */
   async #accuse(refusal: Refused): Promise<void> {
     this.#wake.set();
     // It is asked for again, found to be taken, and had when it is free.
@@ -300,15 +305,11 @@ export class Reconciler {
       const asking = [...this.#wishes.wanted.values()].filter(({ localPort }) => localPort === refusal.port);
       if (asking.length > 0) return this.look(asking.map(({ name }) => name));
     }
-    const found = await guilty(this.#wishes.unproven, (few) => {
-      const plan = settled(this.#assign(this.#wishes.only(few), "refill"));
+    const services = await revertGuilty(refusal, this.#wishes, this.#plan, (wanted) => {
+      const plan = settled(this.#assign(wanted, "refill"));
       return this.#options.data.check(this.#printer(plan)(1).config);
     });
-    // Where nobody does harm alone, whatever needs the reload does.
-    const services = found.length > 0 ? found : needReload(this.#wishes.wanted, this.#plan);
-    if (services.length === 0) throw refusal;
     this.#log.error("HAProxy refuses services as they are: they stay as they were", { services, reason: refusal });
-    this.#wishes.revert(services, refusal.message);
   }
 
   #assign(wanted: Wanted, reloading: Required<Assigning>["reloading"]): HaproxyPlan {

@@ -6,7 +6,7 @@ import type { EgressSettings } from "./config/print_egress.ts";
 import type { DataFolder } from "./haproxy/data_folder.ts";
 import type { Haproxy } from "./haproxy/haproxy.ts";
 import type { ResolverOptions } from "./resolve_host.ts";
-import type { HaproxyPlan } from "./routing/plan.ts";
+import type { TakenOver } from "./take_over.ts";
 
 export interface ReconcileOptions {
   readonly following: Pick<Following, "applied" | typeof Symbol.asyncIterator>;
@@ -15,7 +15,7 @@ export interface ReconcileOptions {
   readonly egress: EgressSettings;
   readonly log: Log;
   /** What HAProxy runs already. */
-  readonly running?: Running;
+  readonly running?: TakenOver;
   readonly isEjected?: Ejecting["isEjected"];
   /** A map has been applied. */
   readonly onApplied?: (snapshot: Snapshot) => void;
@@ -30,13 +30,4 @@ export interface ReconcileOptions {
   readonly refillAfterMs?: number;
   /** From one try to get a port that somebody else has to the next. */
   readonly portRetryMs?: number;
-}
-
-/** What a sidecar before this one has left running. */
-export interface Running {
-  readonly plan: HaproxyPlan;
-  /** Of the map that it was made of: `epoch.revision`, or `none`. */
-  readonly position: string;
-  /** Why what HAProxy runs is not known; then it is reloaded with the first map. */
-  readonly unknown?: string;
 }

@@ -59,7 +59,7 @@ Deno.test("a new service, version or sticky header reloads once, with its reason
   await rig.map.change(service("identity", { instances: [i1], aliases: { ab: { split, stickyHeader: "x-user" } } }));
   await rig.map.change("teams");
   await rig.map.change(service("teams", { instances: [i1] }));
-  assert.deepEqual(rig.reconciler.reloads.newest.flatMap(({ reasons }) => reasons), [
+  assert.deepEqual(rig.reconciler.reloads.newest.flatMap(({ reasons }) => reasons.map(({ text }) => text)), [
     'new service "teams"',
     'new version 2 of "identity"',
     'new sticky header "x-user"',
@@ -86,7 +86,7 @@ Deno.test("reloads keep their distance, and everything that needs none does not 
   assert.equal(rig.reconciler.reloads.newest.length, 1);
   assert.equal((await caller.get("/", "Portolan-Service: second")).status, 404);
   await Promise.all([later, moved]);
-  assert.deepEqual(rig.reconciler.reloads.newest.map(({ reasons }) => [...reasons].sort()), [
+  assert.deepEqual(rig.reconciler.reloads.newest.map(({ reasons }) => reasons.map(({ text }) => text).sort()), [
     ['new service "first"'],
     ['new service "second"', 'new version 3 of "identity"'].sort(),
   ]);
@@ -204,7 +204,10 @@ Deno.test("a worker that runs something else than what it was told is reloaded, 
     },
   ]);
   await rig.map.change(service("identity", { instances: [i1, instance("i2", { port: one.port })] }));
-  assert.match(rig.reconciler.reloads.newest[0]?.reasons[0] ?? "", /^the worker answered "Already exists a server/);
+  assert.match(
+    rig.reconciler.reloads.newest[0]?.reasons[0]?.text ?? "",
+    /^the worker answered "Already exists a server/,
+  );
   assert.equal((await get(rig.port, "/", "Portolan-Service: identity")).body, "one");
 });
 

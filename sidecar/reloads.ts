@@ -1,11 +1,12 @@
 /** Reloads of HAProxy: how often, why, when the next one may be, and who waits for it. */
 import { needReload } from "./routing/assign.ts";
+import type { ReloadReason } from "./routing/diff.ts";
 import type { HaproxyPlan } from "./routing/plan.ts";
 import type { Wishes } from "./wishes.ts";
 
 export interface Reload {
   readonly at: Date;
-  readonly reasons: readonly string[];
+  readonly reasons: readonly ReloadReason[];
 }
 
 export interface ReloadsOptions {
@@ -57,7 +58,7 @@ export class Reloads {
     this.#nextAt = performance.now() + this.#options.everyMs;
   }
 
-  done(reasons: readonly string[]): void {
+  done(reasons: readonly ReloadReason[]): void {
     this.#count++;
     this.#done.push({ at: new Date(), reasons });
     if (this.#done.length > KEPT) this.#done.shift();

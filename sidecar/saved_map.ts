@@ -6,9 +6,9 @@ import { join } from "node:path";
 import { toBinary } from "@bufbuild/protobuf";
 import { type Service, ServiceSchema } from "../proto/gen/portolan/v1/cluster_map_pb.ts";
 import type { Log } from "../proto/log.ts";
-import { type Ports, REAL } from "../sdk-ts/backoff.ts";
-import { samePosition } from "../sdk-ts/fold.ts";
+import { samePosition } from "../proto/position.ts";
 import type { FollowOptions, SavedSnapshot, Snapshot } from "../sdk-ts/follow.ts";
+import { type Ports, REAL } from "../sdk-ts/ports.ts";
 import { replaceFile } from "./disk.ts";
 import { decodeMapFile, encodeMapFile, type MapFile } from "./map_file.ts";
 

@@ -7,7 +7,7 @@ import { Instance_Status, PositionSchema, ServiceSchema } from "../proto/gen/por
 import { Follower_Kind } from "../proto/gen/portolan/v1/discovery_pb.ts";
 import { type Fields, type Log, SILENT } from "../proto/log.ts";
 import { follow, type SavedSnapshot, type Snapshot } from "../sdk-ts/follow.ts";
-import { routed } from "../sdk-ts/keep.ts";
+import { routed } from "../sdk-ts/old_epoch.ts";
 import { TestClock } from "../sdk-ts/testing/clock.ts";
 import { SavedMap, type SavedMapOptions } from "./saved_map.ts";
 import { services, snapshot, withStatus } from "./testing/saved_maps.ts";

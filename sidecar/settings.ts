@@ -2,7 +2,6 @@
 import {
   type Address,
   address,
-  type Flag,
   flag,
   type Flags,
   formatAddress,
@@ -55,7 +54,6 @@ export const FLAGS = {
     help: "Serve addresses that other machines reach although nobody must show who they are",
     parse: flag,
   },
-  ingress: notServed("HOST:PORT", "A listener in front of this host's instances"),
   servicesDir: {
     hint: "DIR",
     help: "The folder of this host's services: a file NAME.json for each process, which is registered and checked",
@@ -135,9 +133,4 @@ function bindable(value: string | undefined): Address | Problem {
   if (parsed.port === 0) return new Problem("expected a port from 1 to 65535");
   if (parsed.host === "localhost") return { ...parsed, host: "127.0.0.1" };
   return isIP(parsed.host) ? parsed : new Problem("expected an IP address and a port");
-}
-
-function notServed(hint: string, help: string): Flag<undefined> {
-  const parse = (value: string | undefined) => value === undefined ? undefined : new Problem("is not served yet");
-  return { hint, help: `${help}; not served yet`, parse };
 }

@@ -17,7 +17,6 @@ Deno.test("settings have the contract's defaults, and the environment beside the
     stopHaproxy: false,
     accessLog: "-",
     insecure: false,
-    ingress: undefined,
     servicesDir: undefined,
     advertise: undefined,
   });
@@ -26,10 +25,6 @@ Deno.test("settings have the contract's defaults, and the environment beside the
   assert.deepEqual([told.realm, told.controlPlane], ["testing", ["a.internal:1", "[::1]:2"]]);
   assert.deepEqual([told.services, told.egress], [["identity", "teams"], { host: "127.0.0.1", port: 80 }]);
   assert.equal(settingsOf([...NEEDED, "--realm", "local"], env).realm, "local");
-});
-
-Deno.test("settings refuse what this build does not serve", () => {
-  assert.equal(problemOf([...NEEDED, "--ingress", "127.0.0.1:7411"]), '--ingress "127.0.0.1:7411": is not served yet');
 });
 
 Deno.test("settings refuse to register services at an address that other hosts do not reach", () => {

@@ -2,9 +2,9 @@ import { join } from "node:path";
 import type { Position } from "../proto/gen/portolan/v1/cluster_map_pb.ts";
 import { Follower_Kind } from "../proto/gen/portolan/v1/discovery_pb.ts";
 import type { Log } from "../proto/log.ts";
+import { comparePositions } from "../proto/position.ts";
 import { type Address, formatAddress } from "../proto/settings.ts";
 import { VERSION } from "../proto/version.ts";
-import { formatPosition } from "../sdk-ts/fold.ts";
 import { follow, type Following, type FollowOptions, type SavedSnapshot, type Snapshot } from "../sdk-ts/follow.ts";
 import { accessLine } from "./access/access_line.ts";
 import { AccessListener } from "./access/access_listener.ts";
@@ -19,9 +19,10 @@ import type { AdminSources } from "./admin/sources.ts";
 import { ACCESS_SOCKET } from "./config/names.ts";
 import { TIMEOUTS } from "./config/print_base.ts";
 import type { EgressSettings } from "./config/print_egress.ts";
-import { later } from "./config/seal.ts";
+import { pointOf } from "./config/seal.ts";
 import { DataFolder } from "./haproxy/data_folder.ts";
 import { Haproxy } from "./haproxy/haproxy.ts";
+import { whyTaken } from "./haproxy/new_ports.ts";
 import { Reconciler } from "./reconcile.ts";
 import { Registrar } from "./registrar/registrar.ts";
 import { SavedMap } from "./saved_map.ts";
@@ -72,18 +73,12 @@ export async function runSidecar(settings: SidecarSettings, log: Log, signal: Ab
   });
   parts.heard = (ended) => heard(ended, { parts, ejecting, accessLog, reconciler });
   const registrar = used.use(await registrarOf(settings, { data, following, reconciler, log }));
-  const sources = sourcesOf(settings, {
-    reconciler,
-    haproxy,
-    following,
+  const sources: AdminSources = {
+    ...{ realm, egress: formatAddress(settings.egress), hostId: settings.hostId, zone: settings.zone },
+    ...{ reconciler, haproxy, following, left, ejecting, accessLog, registrar, log },
+    saved: loaded.kind === "map" ? loaded : undefined,
     snapshot: () => parts.snapshot,
-    ...(left && { left }),
-    ...(loaded.kind === "map" && { saved: loaded }),
-    ejecting,
-    accessLog,
-    ...(registrar && { registrar }),
-    log,
-  });
+  };
   parts.measures = new Measures(sources);
   const admin = createAdmin(sources, parts.measures);
   const listener = used.use(listen(settings.admin, admin.fetch));
@@ -155,31 +150,9 @@ function followAs(settings: SidecarSettings, { saved, ...more }: Held): Followin
   });
 }
 
-type Told = Pick<
-  AdminSources,
-  "following" | "snapshot" | "saved" | "left" | "ejecting" | "accessLog" | "registrar" | "log"
->;
-
-function sourcesOf(
-  { realm, egress, hostId, zone }: SidecarSettings,
-  told: Told & { readonly haproxy: Haproxy; readonly reconciler: Reconciler },
-): AdminSources {
-  const { haproxy, reconciler } = told;
-  return {
-    resolver: reconciler.resolver,
-    realm,
-    egress: formatAddress(egress),
-    hostId,
-    ...(zone !== undefined && { zone }),
-    ask: () => haproxy.statistics(),
-    ...told,
-  };
-}
-
 /** Whether a saved map is not older than the one that HAProxy's files say. */
 function isAsNew(saved: Position, filed = "none"): boolean {
-  const position = formatPosition(saved);
-  return later(position, filed) === position || position === filed;
+  return comparePositions(saved, pointOf(filed)) >= 0;
 }
 
 function ejectingOf(haproxy: Haproxy, parts: Parts, log: Log): Ejecting {
@@ -193,6 +166,8 @@ function ejectingOf(haproxy: Haproxy, parts: Parts, log: Log): Ejecting {
 }
 
 function listen({ host, port }: Address, handler: Deno.ServeHandler): AsyncDisposable & { readonly address: string } {
+  const taken = whyTaken({ hostname: host, port });
+  if (taken !== undefined) throw new Error(`Cannot listen on ${formatAddress({ host, port })} (--admin): ${taken}`);
   const stop = new AbortController();
   const server = Deno.serve({ hostname: host, port, signal: stop.signal, onListen() {} }, handler);
   const address = formatAddress({ host: server.addr.hostname, port: server.addr.port });

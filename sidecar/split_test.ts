@@ -14,11 +14,11 @@ interface Case {
   readonly expect: readonly string[];
 }
 
-/** The values that SDKs are held to, too: `config/testdata/split.ndjson`. */
+/** Keys, and the version that each one's hash gives it. */
 const CASES: readonly Case[] = (await Deno.readTextFile(new URL("config/testdata/split.ndjson", import.meta.url)))
   .trim().split("\n").map((line) => JSON.parse(line));
 
-Deno.test("HAProxy gives each key of a split the version that an SDK gives it, by flow and by sticky header", async () => {
+Deno.test("HAProxy gives each key of a split the version that its hash gives it, by flow and by sticky header", async () => {
   const versions = ["v1", "v2", "v10"];
   await using stack = new AsyncDisposableStack();
   const instances = versions.map((version) => {

@@ -20,7 +20,7 @@ export interface TakenOver {
   readonly plan: HaproxyPlan;
   /** Of the map that the files say: `epoch.revision`, or `none`. */
   readonly position: string;
-  /** Why it may run something else. */
+  /** Why it may run something else; then it is reloaded with the first map. */
   readonly unknown?: string;
 }
 

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { SILENT } from "../proto/log.ts";
+import { turn } from "../proto/testing/turn.ts";
 import { print } from "./config/print.ts";
 import { assign } from "./routing/assign.ts";
 import { EMPTY_PLAN, type HaproxyPlan } from "./routing/plan.ts";
@@ -32,7 +33,7 @@ Deno.test("takeOver() says what is missing, and takes no server away from a conn
   await rig.map.change(service("identity", { instances: [i2] }));
   using slow = await Caller.connect(rig.port);
   const answer = slow.get("/", "Portolan-Service: identity");
-  while (two.requests.length === 0) await new Promise((done) => setTimeout(done, 1));
+  while (two.requests.length === 0) await turn();
   // A sidecar that ended when the files were in place, and not a command was said.
   const plan = assign(wantedOf(service("identity", { instances: [i1] })), rig.reconciler.running ?? EMPTY_PLAN);
   await rig.haproxy.update((generation) => print(plan, rig.egress, { generation, position: "1.2" }), []);

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { ServiceSpec_Protocol as Protocol } from "../proto/gen/portolan/v1/cluster_map_pb.ts";
-import { turn } from "./haproxy/testing/left.ts";
+import { turn } from "../proto/testing/turn.ts";
 import { get } from "./testing/caller.ts";
 import { instance, service } from "./testing/maps.ts";
 import { freePort, startBackend, startEcho, startRig } from "./testing/rig.ts";

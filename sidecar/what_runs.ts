@@ -1,8 +1,8 @@
 /** What HAProxy runs, as far as that is known. */
 import type { Haproxy } from "./haproxy/haproxy.ts";
-import type { Running } from "./reconcile_options.ts";
 import { settled } from "./routing/assign.ts";
 import { EMPTY_PLAN, type HaproxyPlan } from "./routing/plan.ts";
+import type { TakenOver } from "./take_over.ts";
 
 export class WhatRuns {
   readonly #haproxy: Pick<Haproxy, "loads">;
@@ -14,7 +14,7 @@ export class WhatRuns {
   #unknown: string | undefined;
 
   /** `left` is what it runs already. */
-  constructor(haproxy: Pick<Haproxy, "loads">, left?: Running) {
+  constructor(haproxy: Pick<Haproxy, "loads">, left?: TakenOver) {
     this.#haproxy = haproxy;
     if (!left) return;
     this.told(left.plan);

@@ -8,7 +8,7 @@ import type { Store } from "../store/store.ts";
 import type { Log } from "../../proto/log.ts";
 import type { Caller } from "./caller.ts";
 import type { Clock } from "./clock.ts";
-import { type Connection, type Follower, Followers, type FollowerState } from "./followers.ts";
+import { type Connection, type Follower, Followers, type FollowerState, type Line, routedBy } from "./followers.ts";
 import type { Hub } from "./hub.ts";
 import type { Written } from "./operations.ts";
 import { Roster } from "./roster.ts";
@@ -47,7 +47,13 @@ export class Fleet implements AsyncDisposable {
   #roster!: Roster;
 
   private constructor(private readonly options: FleetOptions) {
-    this.#followers = new Followers(options.clock.wall, (realm) => this.#wake(realm));
+    this.#followers = new Followers(options.clock.wall, {
+      changed: (realm) => this.#wake(realm),
+      doubled: (older, newer) => this.#warnOf(older, newer),
+      gone: (last) => {
+        this.#takeOff(last).catch((error) => options.log.error("Cannot take a follower off the roster", { error }));
+      },
+    });
   }
 
   static async open(options: FleetOptions): Promise<Fleet> {
@@ -57,31 +63,26 @@ export class Fleet implements AsyncDisposable {
   }
 
   /** Lists a follower until its connection is disposed; a sidecar is expected to come back. */
-  connect(follower: Follower, scope: Scope): Connection {
+  connect(follower: Follower, scope: Scope, line?: Line): Connection {
     if (follower.kind === "sidecar") this.#expect(follower, scope);
-    return this.#followers.connect(follower, scope);
+    return this.#followers.connect(follower, scope, line);
   }
 
-  /** It stops for good: nobody waits for it, unless another of its name has come. Only sidecars are missed at all. */
-  async goodbye({ state }: Connection): Promise<void> {
-    const { follower: { kind, id }, scope: { realm } } = state;
-    if (kind !== "sidecar" || this.#followers.find(realm, kind, id) !== state) return;
-    const commit = await this.#roster.forget(realm, id);
-    if (commit && commit.kind !== "committed") {
-      this.options.log.warn("Cannot take a follower off the roster", { follower: id, outcome: commit.kind });
-    }
+  /** It stops for good: nobody waits for it, unless another of its name is there. Only sidecars are missed at all. */
+  async goodbye(connection: Connection): Promise<void> {
+    if (this.#followers.leave(connection)) await this.#takeOff(connection);
   }
 
   /** Those that are connected, and those of the roster that are not; by id, in byte order. */
   list(realm: Realm): readonly FollowerState[] {
-    return [...this.#all(realm)].sort(({ follower: a }, { follower: b }) =>
+    return [...this.#all(realm, this.options.hub.current().position)].sort(({ follower: a }, { follower: b }) =>
       (a.id === b.id ? a.kind < b.kind : a.id < b.id) ? -1 : 1
     );
   }
 
   /** Takes a sidecar that will not come back off the roster. */
   async forget(caller: Caller, realm: Realm, id: string): Promise<Written | Refusal> {
-    if (this.#followers.find(realm, "sidecar", id)) {
+    if (this.#followers.has(realm, { kind: "sidecar", id })) {
       return refuse("in_use", `Cannot forget follower "${id}": it is connected; stop it first`);
     }
     const commit = await this.#roster.forget(realm, id);
@@ -118,10 +119,10 @@ export class Fleet implements AsyncDisposable {
     await this.#roster[Symbol.asyncDispose]();
   }
 
-  *#all(realm: Realm): Generator<FollowerState> {
-    yield* this.#followers.of(realm);
+  *#all(realm: Realm, running: Position): Generator<FollowerState> {
+    yield* this.#followers.of(realm, running);
     for (const { follower, services } of this.#roster.of(realm)) {
-      if (this.#followers.find(realm, "sidecar", follower.id)) continue;
+      if (this.#followers.has(realm, follower)) continue;
       const scope = {
         realm,
         ...(services && { services: new Set(services.map((name) => must(parseServiceName(name)))) }),
@@ -172,7 +173,7 @@ export class Fleet implements AsyncDisposable {
   #routedByAll(realm: Realm, wanted: Revision): Revision {
     const position = this.options.hub.current().position;
     let least = position.revision;
-    for (const state of this.#all(realm)) {
+    for (const state of this.#all(realm, position)) {
       const revision = counts(state) ? routedBy(state, position) : least;
       if (revision < least) least = revision;
       if (least < wanted) break;
@@ -196,6 +197,24 @@ export class Fleet implements AsyncDisposable {
     this.#rounds.set(realm, { timer, again: false });
   }
 
+  async #takeOff({ state: { follower: { kind, id }, scope: { realm } } }: Connection): Promise<void> {
+    if (kind !== "sidecar") return;
+    const commit = await this.#roster.forget(realm, id);
+    if (!commit || commit.kind === "committed") return;
+    this.options.log.warn("Cannot take a follower off the roster", { follower: id, outcome: commit.kind });
+  }
+
+  #warnOf(older: Connection, newer: Connection): void {
+    const { follower: { kind, id }, scope: { realm } } = newer.state;
+    if (kind !== "sidecar") return;
+    const peers = [older.line.peer, newer.line.peer];
+    this.options.log.warn("Two sidecars follow under one host id: each host needs its own", {
+      realm,
+      follower: id,
+      peers,
+    });
+  }
+
   #expect(follower: Follower, scope: Scope): void {
     const { clock, log } = this.options;
     const services = scope.services && [...scope.services].sort();
@@ -215,12 +234,4 @@ export class Fleet implements AsyncDisposable {
 /** A tool routes nothing. */
 function counts({ follower }: FollowerState): boolean {
   return follower.kind !== "tool";
-}
-
-/** Before every revision. */
-const NOWHERE = -1n as Revision;
-
-/** Nowhere: it is not there, in another epoch, or unable to use something of what it holds. */
-function routedBy({ connected, applied, refused }: FollowerState, { epoch }: Position): Revision {
-  return connected && applied?.epoch === epoch && refused.length === 0 ? applied.revision : NOWHERE;
 }

@@ -225,6 +225,55 @@ Deno.test("the goodbye of a sidecar whose successor is there already is the end 
     assert.deepEqual(fleet.list(LOCAL).map(({ connected }) => connected), [false], "it is missed");
   }));
 
+Deno.test("two sidecars under one id: the goodbye of one is not the other's, and both must have applied", async () => {
+  const warned: object[] = [];
+  const log: Log = { ...SILENT, warn: (message, fields) => warned.push({ message, ...fields }) };
+  await withFleet(async (fleet, plane) => {
+    const { position, position: { revision } } = plane.hub.current();
+    const laggards = async () => names((await fleet.wait(LOCAL, revision, now)).laggards);
+    const line = (peer: string) => ({ peer, ask: () => {} });
+    const older = fleet.connect(follower("a"), local, line("10.0.0.1:1"));
+    const newer = fleet.connect(follower("a"), local, line("10.0.0.2:1"));
+    await rostered(plane.store, "a");
+    newer.applied(position, []);
+    assert.deepEqual(await laggards(), [], "it has come back, and its old stream is not noticed yet");
+    older.received(position);
+    assert.deepEqual(await laggards(), ["a"], "it is there");
+    plane.clock.pass(20_000);
+    older.received(position);
+    older.received(position);
+    const message = "Two sidecars follow under one host id: each host needs its own";
+    assert.deepEqual(warned, [{ message, realm: "local", follower: "a", peers: ["10.0.0.1:1", "10.0.0.2:1"] }]);
+    older.applied(position, []);
+    assert.deepEqual(await laggards(), []);
+    await fleet.goodbye(newer);
+    newer[Symbol.dispose]();
+    assert.deepEqual(fleet.list(LOCAL).map(({ connected }) => connected), [true]);
+    older[Symbol.dispose]();
+    assert.deepEqual(await laggards(), ["a"], "it is missed");
+    using again = fleet.connect(follower("a"), local);
+    await fleet.goodbye(again);
+    assert.deepEqual(names(fleet.list(LOCAL)), ["a"], "until its connection is gone");
+  }, { log });
+});
+
+Deno.test("the goodbye of a sidecar whose old stream still stands counts once that has ended without a word", () =>
+  withFleet(async (fleet, plane) => {
+    for (const alive of [false, true]) {
+      const old = fleet.connect(follower("a"), local);
+      await rostered(plane.store, "a");
+      const back = fleet.connect(follower("a"), local);
+      await fleet.goodbye(back);
+      back[Symbol.dispose]();
+      assert.deepEqual(fleet.list(LOCAL).map(({ connected }) => connected), [true]);
+      if (alive) old.received(plane.hub.current().position);
+      old[Symbol.dispose]();
+      if (alive) await settled();
+      else await rostered(plane.store);
+      assert.deepEqual(fleet.list(LOCAL).map(({ connected }) => connected), alive ? [false] : []);
+    }
+  }));
+
 Deno.test("a program or a tool of a sidecar's id is somebody else: it neither hides it nor says goodbye for it", () =>
   withFleet(async (fleet, plane) => {
     const cut = fleet.connect(follower("a"), local);

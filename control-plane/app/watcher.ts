@@ -13,6 +13,8 @@ export interface Follow extends Disposable {
   next(signal: AbortSignal): Promise<Update>;
   /** Follows another scope from now on, of which `after` is known already. */
   subscribe(scope: Scope, after?: Position): void;
+  /** Somebody wants to know how far it is: an empty update, if there is nothing else. */
+  bookmark(): void;
 }
 
 /** What one watcher is owed: names, however often they change. */
@@ -65,7 +67,6 @@ export class Watcher implements Follow {
     if (this.#owed.size > 0) this.#wake?.();
   }
 
-  /** Somebody wants to know how far it is: a bookmark, if there is nothing else. */
   bookmark(): void {
     this.#bookmark = true;
     this.#wake?.();

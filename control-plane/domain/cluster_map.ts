@@ -94,8 +94,6 @@ export interface Alias {
 /** Bounds of what one service may hold; a service travels whole. */
 export const MAX_INSTANCES = 5_000;
 export const MAX_SERVICE_BYTES = 1 << 20;
-/** Keys and values of one instance's metadata together, in bytes of UTF-8. */
-export const MAX_METADATA_BYTES = 4_096;
 
 const EMPTY_REALM: RealmMap = { services: PersistentMap.empty(), tombstones: PersistentMap.empty() };
 

@@ -1,4 +1,5 @@
 /** Checked names and numbers: made only by `parse…`, so that whatever holds one need not ask again. */
+import { WEIGHT_RANGE } from "../../proto/limits.ts";
 import { aliasProblem, hostProblem, MAX_VERSION, nameProblem, stickyHeaderProblem } from "../../proto/names.ts";
 
 declare const checked: unique symbol;
@@ -47,7 +48,7 @@ export const parseOperationId = textParser<OperationId>(tokenProblem);
 
 export const parsePort = numberParser<Port>(1, 65535);
 export const parseVersion = numberParser<Version>(1, MAX_VERSION);
-export const parseWeight = numberParser<Weight>(0, 256);
+export const parseWeight = numberParser<Weight>(...WEIGHT_RANGE);
 export const parseTtl = numberParser<Ttl>(1_000, 86_400_000);
 export const parseRevision = bigintParser<Revision>(0n);
 export const parseEpoch = bigintParser<Epoch>(1n);

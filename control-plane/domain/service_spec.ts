@@ -1,4 +1,5 @@
 /** A service's own fields beside its switch: how its instances are reached, checked and called. */
+import { type Range, TIMEOUT_RANGE } from "../../proto/limits.ts";
 import type { Port } from "./names.ts";
 
 /** Two of the same content have the same JSON: fields stand in the order of this page, what is not set is absent. */
@@ -37,14 +38,11 @@ export interface Limits {
   readonly maxQueue: number;
 }
 
-/** Least and most, both allowed. */
-type Range = readonly [least: number, most: number];
-
 /** Times in ms, shares in permille, sizes in bytes. */
 export const POLICY_RANGES = {
-  timeoutMs: [1, 600_000],
-  perTryMs: [1, 600_000],
-  minTryMs: [0, 600_000],
+  timeoutMs: TIMEOUT_RANGE,
+  perTryMs: TIMEOUT_RANGE,
+  minTryMs: [0, TIMEOUT_RANGE[1]],
   maxAttempts: [1, 10],
   maxTransparent: [0, 10],
   baseMs: [0, 600_000],
@@ -65,18 +63,9 @@ export const BUDGET_RANGES = {
 /** What a client takes where neither it nor the service says: what `baseMs` and `maxMs` are held against alone. */
 export const DEFAULT_BACKOFF_MS = { base: 25, max: 250 };
 
-export const CHECK_RANGES = {
-  intervalMs: [100, 3_600_000],
-  rise: [1, 100],
-  fall: [1, 100],
-} as const satisfies Record<string, Range>;
-
-export const LIMIT_RANGE: Range = [0, 1_000_000];
 export const STATUS_RANGE: Range = [100, 599];
-export const MAX_CHECK_PATH_BYTES = 1_024;
 
 export const DEFAULT_SPEC: ServiceSpec = { protocol: "HTTP1", balancer: "P2C" };
-export const DEFAULT_CHECK: Check = { kind: "TCP", intervalMs: 2_000, rise: 2, fall: 3 };
 
 export function sameSpec(a: ServiceSpec, b: ServiceSpec): boolean {
   return a === b || JSON.stringify(a) === JSON.stringify(b);

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { toBinary } from "@bufbuild/protobuf";
 import fc from "fast-check";
+import { CHECK_RANGES, LIMIT_RANGE } from "../../proto/limits.ts";
 import { MAX_VERSION } from "../../proto/names.ts";
 import { ServiceSchema } from "../../proto/gen/portolan/v1/cluster_map_pb.ts";
 import { toService } from "../transport/messages.ts";
@@ -8,7 +9,7 @@ import { apply, type Change } from "./change.ts";
 import { emptyMap, findService, type Instance, type Service } from "./cluster_map.ts";
 import type { Revision } from "./names.ts";
 import { ALL, MOST_SHARES, parseSplit } from "./route.ts";
-import { BUDGET_RANGES, CHECK_RANGES, LIMIT_RANGE, POLICY_RANGES, type ServiceSpec } from "./service_spec.ts";
+import { BUDGET_RANGES, POLICY_RANGES, type ServiceSpec } from "./service_spec.ts";
 import { metadataBytes, serviceBytes, textBytes } from "./size.ts";
 import { anyMap, EPOCH, valid } from "./testing.ts";
 

@@ -10,8 +10,8 @@
  *   ends "lost": then read again and go on from there. It never delivers what is not durable.
  * - **Remembered.** The past from `remembered` on can be read, also after a restart: as of a revision, and as the log.
  * - **Honest.** `refused` means certainly not written; `unknown` means perhaps, and is answered only when the store
- *   cannot tell. Besides {@link Lost} and the reason of an aborted signal nothing is thrown but after `[Symbol.asyncDispose]`, for what the disk has damaged,
- *   and where `forget` or `backup` cannot write.
+ *   cannot tell. Besides {@link Lost} and the reason of an aborted signal nothing is thrown but after
+ *   `[Symbol.asyncDispose]`, for what the disk has damaged, and where `forget` or `backup` cannot write.
  */
 import type { Revision } from "../domain/names.ts";
 

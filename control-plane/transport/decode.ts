@@ -112,7 +112,3 @@ export function parsePosition(text: string, current: Position): Position | Inval
   if (epoch instanceof Invalid) return epoch;
   return revision instanceof Invalid ? revision : { epoch, revision };
 }
-
-export function formatPosition({ epoch, revision }: Position): string {
-  return `${epoch}.${revision}`;
-}

@@ -1,6 +1,6 @@
 /** Writes of the contract as commands of the domain. Total: whatever comes in gives an order or a refusal. */
 import type { HostCommand } from "../app/operations.ts";
-import { type InstanceSpec, MAX_METADATA_BYTES, type Status } from "../domain/cluster_map.ts";
+import type { InstanceSpec, Status } from "../domain/cluster_map.ts";
 import type { Command, CommandOf } from "../domain/command.ts";
 import {
   DEFAULT_VERSION,
@@ -27,6 +27,7 @@ import { type Refusal, refuse } from "../domain/refusal.ts";
 import { metadataBytes } from "../domain/size.ts";
 import { type Instance as InstanceMessage, Instance_Status } from "../../proto/gen/portolan/v1/cluster_map_pb.ts";
 import type * as pb from "../../proto/gen/portolan/v1/registry_pb.ts";
+import { MAX_METADATA_BYTES } from "../../proto/limits.ts";
 import { addUnknown, millisOf, type Options, optionsOf } from "./decode.ts";
 import { routeOf, specOf } from "./decode_spec.ts";
 import { Violations } from "./violations.ts";

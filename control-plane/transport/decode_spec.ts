@@ -5,14 +5,10 @@ import {
   BUDGET_RANGES,
   type CallPolicy,
   type Check,
-  CHECK_RANGES,
   DEFAULT_BACKOFF_MS,
-  DEFAULT_CHECK,
   DEFAULT_SPEC,
   isDefaultSpec,
-  LIMIT_RANGE,
   type Limits,
-  MAX_CHECK_PATH_BYTES,
   POLICY_RANGES,
   type RetryBudget,
   type ServiceSpec,
@@ -29,6 +25,7 @@ import {
   ServiceSpec_Protocol,
 } from "../../proto/gen/portolan/v1/cluster_map_pb.ts";
 import type { CallPolicy as PolicyMessage } from "../../proto/gen/portolan/v1/policy_pb.ts";
+import { CHECK_RANGES, DEFAULT_CHECK, LIMIT_RANGE, MAX_CHECK_PATH } from "../../proto/limits.ts";
 import { millisOf } from "./decode.ts";
 import type { Violations } from "./violations.ts";
 
@@ -90,15 +87,15 @@ function checkOf(fields: Violations, check: CheckMessage, path: string): Check {
   const kind = word(fields, `${path}kind`, CHECKS, check.kind);
   const forHttp = check.path === "" || kind === "HTTP";
   const good = check.path === "" ||
-    /^\/[\x21-\x7e]*$/.test(check.path) && textBytes(check.path) <= MAX_CHECK_PATH_BYTES;
+    /^\/[\x21-\x7e]*$/.test(check.path) && textBytes(check.path) <= MAX_CHECK_PATH;
   if (!forHttp) fields.add(`${path}path`, "expected for HTTP only");
   else if (!good) {
-    fields.add(`${path}path`, `expected a slash and at most ${MAX_CHECK_PATH_BYTES} visible ASCII characters`);
+    fields.add(`${path}path`, `expected a slash and at most ${MAX_CHECK_PATH} visible ASCII characters`);
   }
   const interval = check.interval ? millisOf(check.interval) : DEFAULT_CHECK.intervalMs;
   return {
     kind,
-    ...(kind === "HTTP" && { path: check.path || "/" }),
+    ...(kind === "HTTP" && { path: check.path || DEFAULT_CHECK.path }),
     intervalMs: number(fields, `${path}interval`, interval, CHECK_RANGES.intervalMs, "ms"),
     rise: number(fields, `${path}rise`, check.rise || DEFAULT_CHECK.rise, CHECK_RANGES.rise),
     fall: number(fields, `${path}fall`, check.fall || DEFAULT_CHECK.fall, CHECK_RANGES.fall),

@@ -5,7 +5,8 @@ import { isRefusal } from "../domain/refusal.ts";
 import { ScopeSchema } from "../../proto/gen/portolan/v1/cluster_map_pb.ts";
 import { GetMapRequestSchema } from "../../proto/gen/portolan/v1/discovery_pb.ts";
 import { WriteOptionsSchema } from "../../proto/gen/portolan/v1/registry_pb.ts";
-import { formatPosition, millisOf, optionsOf, parsePosition, positionOf, refuseUnknown, scopeOf } from "./decode.ts";
+import { formatPosition } from "../../proto/position.ts";
+import { millisOf, optionsOf, parsePosition, positionOf, refuseUnknown, scopeOf } from "./decode.ts";
 import { Violations } from "./violations.ts";
 
 function fieldsOf(outcome: object): string[] {

@@ -75,6 +75,33 @@ Deno.test("ListFollowers lists a sidecar until it is forgotten, with when it was
   assert.deepEqual(wrong.fields, ["realm", "operationId", "id"]);
 });
 
+Deno.test("WaitForRevision misses a sidecar that is killed after another of its id said goodbye", async () => {
+  await using plane = await testControlPlane();
+  const onlooker = watching(plane, { id: "onlooker", kind: Follower_Kind.TOOL });
+  onlooker.subscribe(1);
+  onlooker.received((await onlooker.next()).part);
+  const older = watching(plane, { id: "host" });
+  older.subscribe(1);
+  older.received((await older.next()).part);
+  const newer = watching(plane, { id: "host" });
+  newer.subscribe(1);
+  newer.received((await newer.next()).part);
+  // It is asked at once whether it is there; nobody else is.
+  const everybody = onlooker.next().then(() => assert.fail("it was not asked"), () => assert.fail("it has ended"));
+  older.received((await Promise.race([older.next(), everybody])).part);
+  everybody.catch(() => {});
+  onlooker.call.end();
+  newer.say({ message: { case: "goodbye", value: {} } });
+  await newer.ended();
+  const failed = older.failure();
+  older.call.cancel();
+  await failed;
+  const listed = async () => (await plane.fleet.listFollowers(LOCAL)).followers.map(({ connected }) => connected);
+  for (let now = await listed(); now[0] !== false; now = await listed()) assert.deepEqual(now, [true]);
+  const { verdict, laggards } = await plane.fleet.waitForRevision(LOCAL);
+  assert.deepEqual([verdict, laggards.map(({ follower }) => follower?.id)], [WAITING, ["host"]]);
+});
+
 Deno.test("History streams what happened, oldest first", async () => {
   const clock = new TestClock();
   await using plane = await testControlPlane({ clock });

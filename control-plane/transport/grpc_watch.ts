@@ -16,10 +16,11 @@ import {
   type WatchRequest,
 } from "../../proto/gen/portolan/v1/discovery_pb.ts";
 import type { Watch } from "../app/telemetry.ts";
+import { comparePositions, formatPosition } from "../../proto/position.ts";
 import { encodeUpdate, sizeOf } from "./encode.ts";
 import { type Ports, type Standing, STOPPING } from "./ports.ts";
 import { type Failure, grpcStatus, INTERNAL } from "./status.ts";
-import { formatPosition, positionOf, refuseUnknown, scopeOf } from "./decode.ts";
+import { positionOf, refuseUnknown, scopeOf } from "./decode.ts";
 import { peerOf } from "./grpc_calls.ts";
 import type { Room } from "./room.ts";
 import { Violations } from "./violations.ts";
@@ -100,7 +101,7 @@ export class WatchSession implements Standing {
     if (message.case === "applied") {
       const is = this.ports.reading.position();
       // It may have been further where it came from: whether that can be is found out before it is sent anything.
-      if (isAhead(position, is) && !(this.#brought && !isAhead(position, this.#brought))) {
+      if (comparePositions(position, is) > 0 && !(this.#brought && comparePositions(position, this.#brought) <= 0)) {
         return wrong("position", `expected at most ${formatPosition(is)}, the newest one here`);
       }
       const refused = refusedOf(message.value.refused);
@@ -145,7 +146,8 @@ export class WatchSession implements Standing {
     this.#subscribed();
     this.#realm = scope.realm;
     this.#brought = after;
-    this.#connection = this.ports.fleet.connect(who, scope);
+    const line = { peer: this.call.getPeer(), ask: () => this.#follow?.bookmark() };
+    this.#connection = this.ports.fleet.connect(who, scope, line);
     this.#follow = this.ports.reading.follow(anonymous(this.ended), scope, after);
     this.#pump(this.#follow, after).catch((error) => {
       if (this.ended.aborted) return;
@@ -230,10 +232,6 @@ function refusedOf(refused: Applied["refused"]): readonly Unusable[] | Refusal {
     reason: reason.slice(0, MAX_REASON_CHARACTERS),
   }));
   return fields.refusal() ?? unusable.slice(0, MOST_REFUSED);
-}
-
-function isAhead(one: Position, other: Position): boolean {
-  return one.epoch === other.epoch ? one.revision > other.revision : one.epoch > other.epoch;
 }
 
 function wrong(field: string, description: string): Refusal {

@@ -5,8 +5,8 @@ import type { Follow } from "../app/watcher.ts";
 import type { Position } from "../domain/cluster_map.ts";
 import { isRefusal, type Refusal } from "../domain/refusal.ts";
 import type { Scope, Update } from "../domain/update.ts";
+import { formatPosition } from "../../proto/position.ts";
 import { updateJson } from "./encode.ts";
-import { formatPosition } from "./decode.ts";
 
 /** Bytes that are handed to a reader at once. */
 const PIECE = 1 << 16;

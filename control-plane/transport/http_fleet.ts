@@ -5,7 +5,8 @@ import type { Context } from "hono";
 import { Invalid, parseRealm } from "../domain/names.ts";
 import { invalid, isRefusal, type Refusal } from "../domain/refusal.ts";
 import * as pb from "../../proto/gen/portolan/v1/fleet_pb.ts";
-import { formatPosition, parseWhole } from "./decode.ts";
+import { formatPosition } from "../../proto/position.ts";
+import { parseWhole } from "./decode.ts";
 import { followersResponse, historyQuery, historyResponse, type Wait, waitOf, waitResponse } from "./fleet.ts";
 import { arrival, forget } from "./orders.ts";
 import {

@@ -7,6 +7,7 @@ import { Invalid, NO_REVISION, parseAliasName, parseInstanceId, parseRealm } fro
 import { parseServiceName } from "../domain/names.ts";
 import { isRefusal, type Refusal, refuse } from "../domain/refusal.ts";
 import type { Scope, Update } from "../domain/update.ts";
+import { formatPosition } from "../../proto/position.ts";
 import { aliasJson, instanceJson, positionJson, serviceJson } from "./encode.ts";
 import { eventStream } from "./http_events.ts";
 import { Violations } from "./violations.ts";
@@ -15,7 +16,7 @@ import { longJson, PIECE, sliced } from "./http_long.ts";
 import { Quota } from "../app/quota.ts";
 import type { Ports } from "./ports.ts";
 import { Room } from "./room.ts";
-import { formatPosition, parsePosition, parseRevisionText } from "./decode.ts";
+import { parsePosition, parseRevisionText } from "./decode.ts";
 import { parseTime } from "../../proto/time.ts";
 
 /** Maps of the past that one address may be reading at once: each is in memory for its reader alone. */

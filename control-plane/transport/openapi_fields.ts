@@ -1,14 +1,8 @@
 /** What the contract says of its fields and its descriptors do not: what is required, and which values are allowed. */
-import { MAX_METADATA_BYTES } from "../domain/cluster_map.ts";
 import { DEFAULT_VERSION, DEFAULT_WEIGHT } from "../domain/names.ts";
 import { ALL } from "../domain/route.ts";
-import {
-  BUDGET_RANGES,
-  LIMIT_RANGE,
-  MAX_CHECK_PATH_BYTES,
-  POLICY_RANGES,
-  STATUS_RANGE,
-} from "../domain/service_spec.ts";
+import { BUDGET_RANGES, POLICY_RANGES, STATUS_RANGE } from "../domain/service_spec.ts";
+import { LIMIT_RANGE, MAX_CHECK_PATH, MAX_METADATA_BYTES, type Range, WEIGHT_RANGE } from "../../proto/limits.ts";
 import { MAX_VERSION, NAME } from "../../proto/names.ts";
 
 /** Keywords of JSON Schema that a field adds; `items` are those of each value in a list or map. */
@@ -22,8 +16,8 @@ export const NAME_OR_NOTHING = { type: "string", pattern: `^(?:${NAME})?$`, maxL
 /** Of an operation. */
 export const TOKEN_OR_NOTHING = { type: "string", pattern: "^[A-Za-z0-9._-]{0,64}$" };
 
-const range = ([minimum, maximum]: readonly [number, number]) => ({ minimum, maximum });
-const ranges = (message: string, table: Readonly<Record<string, readonly [number, number]>>) =>
+const range = ([minimum, maximum]: Range) => ({ minimum, maximum });
+const ranges = (message: string, table: Readonly<Record<string, Range>>) =>
   Object.fromEntries(Object.entries(table).map(([field, bounds]) => [`${message}.${field}`, range(bounds)]));
 /** Durations in whole ms, as texts of these whole seconds and what follows, or of exactly so many. */
 const durations = (whole: string, exactly: string, description: string) => ({
@@ -35,7 +29,7 @@ const durations = (whole: string, exactly: string, description: string) => ({
 export const TIMEOUT_TEXT = { type: "string", ...durations("[0-5]?[0-9]{1,2}", "600", "0 s to 10 min in whole ms") };
 
 const PORT = range([1, 65_535]);
-const WEIGHT = range([0, 256]);
+const WEIGHT = range(WEIGHT_RANGE);
 const VERSION = range([1, MAX_VERSION]);
 
 /** `Message.field`, as in JSON. What is 0 or empty where that means "not said" is allowed. */
@@ -78,7 +72,7 @@ export const FIELDS: Readonly<Record<string, Keywords>> = {
   "ServiceSpec.localPort": PORT,
   "Check.path": {
     pattern: "^(?:/[!-~]*)?$",
-    maxLength: MAX_CHECK_PATH_BYTES,
+    maxLength: MAX_CHECK_PATH,
     description: "For HTTP only. Empty: `/`",
   },
   "Check.interval": durations(

@@ -2,7 +2,7 @@ import type { DescField, DescMessage } from "@bufbuild/protobuf";
 import { nestedTypes } from "@bufbuild/protobuf/reflect";
 import assert from "node:assert/strict";
 import * as names from "../domain/names.ts";
-import { CHECK_RANGES } from "../domain/service_spec.ts";
+import { CHECK_RANGES } from "../../proto/limits.ts";
 import { file_portolan_v1_cluster_map, PositionSchema } from "../../proto/gen/portolan/v1/cluster_map_pb.ts";
 import { file_portolan_v1_discovery } from "../../proto/gen/portolan/v1/discovery_pb.ts";
 import { file_portolan_v1_fleet, FollowerStateSchema } from "../../proto/gen/portolan/v1/fleet_pb.ts";

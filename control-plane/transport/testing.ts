@@ -32,6 +32,7 @@ import {
 } from "../../proto/gen/portolan/v1/discovery_pb.ts";
 import { FleetService } from "../../proto/gen/portolan/v1/fleet_pb.ts";
 import { RegistryService } from "../../proto/gen/portolan/v1/registry_pb.ts";
+import { turn } from "../../proto/testing/turn.ts";
 import { serveGrpc } from "./grpc.ts";
 import { serveHttp } from "./http.ts";
 import type { Ports } from "./ports.ts";
@@ -119,7 +120,7 @@ class Places extends Quota {
 export async function until(what: string, holds: () => boolean): Promise<void> {
   for (const begun = performance.now(); !holds();) {
     if (performance.now() - begun > 10_000) assert.fail(`For 10 s it did not come to this: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 1));
+    await turn();
   }
 }
 

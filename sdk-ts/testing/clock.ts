@@ -1,5 +1,5 @@
 /** Time and chance for tests: no wait ends but the ones that the test ends. */
-import type { Ports } from "../backoff.ts";
+import type { Ports } from "../ports.ts";
 
 /** A wait that the code under test has begun, and that has not been called off. */
 export interface Nap {

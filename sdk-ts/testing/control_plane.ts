@@ -10,6 +10,7 @@ import {
 } from "../../proto/gen/portolan/v1/discovery_pb.ts";
 import { RegistryService, type RenewRequest, RenewResponseSchema } from "../../proto/gen/portolan/v1/registry_pb.ts";
 import { serviceDefinition } from "../../proto/grpc.ts";
+import { Inbox } from "../../proto/testing/inbox.ts";
 
 /** One stream of a client's, as a test plays its other end. */
 interface Talk<Request> {
@@ -112,15 +113,14 @@ function talk<Request, Heard>(call: Stream<Request>, hear: (request: Request) =>
 }
 
 async function* requests<Request, Heard>(call: Stream<Request>, hear: (request: Request) => Heard) {
-  const queue: Heard[] = [];
-  let wake = () => {};
-  let over = false;
-  call.on("data", (request: Request) => (queue.push(hear(request)), wake()));
-  for (const event of ["end", "close", "cancelled"]) call.on(event, () => (over = true, wake()));
-  while (true) {
-    const next = queue.shift();
-    if (next) yield next;
-    else if (over) return;
-    else await new Promise<void>((resolve) => wake = resolve);
+  const inbox = new Inbox<Heard | typeof OVER>();
+  call.on("data", (request: Request) => inbox.put(hear(request)));
+  for (const event of ["end", "close", "cancelled"]) call.on(event, () => inbox.put(OVER));
+  for (;;) {
+    const next = await inbox.next();
+    if (next === OVER) return;
+    yield next;
   }
 }
+
+const OVER = Symbol("over");

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { Instance_Status } from "../../proto/gen/portolan/v1/cluster_map_pb.ts";
 import type { DeregisterRequest, RegisterRequest, RenewRequest } from "../../proto/gen/portolan/v1/registry_pb.ts";
+import { Inbox } from "../../proto/testing/inbox.ts";
 import type { RegisterOptions } from "../register.ts";
 import type { TestClock } from "./clock.ts";
 import { type FakeControlPlane, type Renewals, type Script, serveFake } from "./control_plane.ts";
@@ -14,8 +15,7 @@ export const BEAT_MS = 5_000;
 export class Plane implements AsyncDisposable {
   readonly registered: RegisterRequest[] = [];
   readonly deregistered: DeregisterRequest[] = [];
-  readonly #streams: Renewals[] = [];
-  #wake = () => {};
+  readonly #streams = new Inbox<Renewals>();
   #leases = 0;
   #serving!: FakeControlPlane;
 
@@ -27,7 +27,7 @@ export class Plane implements AsyncDisposable {
         return { revision: BigInt(plane.registered.length), leaseId: request.leaseId || plane.open() };
       },
       deregister: (request: DeregisterRequest) => (plane.deregistered.push(request), { revision: 9n }),
-      renew: (stream) => (plane.#streams.push(stream), plane.#wake()),
+      renew: (stream) => plane.#streams.put(stream),
       ...script,
     });
     return plane;
@@ -39,16 +39,15 @@ export class Plane implements AsyncDisposable {
 
   /** How many streams wait to be played. */
   get waiting(): number {
-    return this.#streams.length;
+    return this.#streams.size;
   }
 
   open(): string {
     return `l${++this.#leases}`;
   }
 
-  async stream(): Promise<Renewals> {
-    while (this.#streams.length === 0) await new Promise<void>((resolve) => this.#wake = resolve);
-    return this.#streams.shift() as Renewals;
+  stream(): Promise<Renewals> {
+    return this.#streams.next();
   }
 
   [Symbol.asyncDispose](): PromiseLike<void> {

@@ -1,6 +1,7 @@
 /** What tests say and hear as the control plane of followers. */
 import assert from "node:assert/strict";
 import type { WatchRequest } from "../../proto/gen/portolan/v1/discovery_pb.ts";
+import { Inbox } from "../../proto/testing/inbox.ts";
 import type { Snapshot } from "../follow.ts";
 import type { Session } from "./control_plane.ts";
 
@@ -23,13 +24,9 @@ export const at = (epoch: bigint, revision: bigint) => ({ position: { epoch, rev
 
 /** Sessions in the order in which followers come; each test plays its part in them. */
 export function sessions() {
-  const waiting: Session[] = [];
-  let wake = () => {};
+  const inbox = new Inbox<Session>();
   return {
-    watch: (session: Session) => (waiting.push(session), wake()),
-    async next(): Promise<Session> {
-      while (waiting.length === 0) await new Promise<void>((resolve) => wake = resolve);
-      return waiting.shift() as Session;
-    },
+    watch: (session: Session) => inbox.put(session),
+    next: () => inbox.next(),
   };
 }

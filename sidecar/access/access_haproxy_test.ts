@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { ServiceSpec_Balancer, ServiceSpec_Protocol } from "../../proto/gen/portolan/v1/cluster_map_pb.ts";
+import { turn } from "../../proto/testing/turn.ts";
 import { Caller, get } from "../testing/caller.ts";
 import { Hearing } from "../testing/hearing.ts";
 import { instance, service } from "../testing/maps.ts";
@@ -244,7 +245,3 @@ Deno.test("what ends in an old worker is told as well, and who does not listen c
   assert.equal(await slow, 200);
   assert.equal((await hearing.next()).request?.path, "/slow");
 });
-
-function turn(): Promise<void> {
-  return new Promise((done) => setTimeout(done, 1));
-}

@@ -75,5 +75,9 @@ const FAREWELL_MS = 500;
 export async function openAccessLog(name: string, log: Log): Promise<AccessLog> {
   if (name === "off") return new AccessLog(undefined, log);
   if (name === "-") return new AccessLog(Deno.stdout, log);
-  return new AccessLog(await Deno.open(name, { append: true, create: true, mode: 0o640 }), log);
+  try {
+    return new AccessLog(await Deno.open(name, { append: true, create: true, mode: 0o640 }), log);
+  } catch (error) {
+    throw new Error(`Cannot open "${name}" (--access-log): ${(error as Error).message}`);
+  }
 }

@@ -1,34 +1,28 @@
 import assert from "node:assert/strict";
 import { type Log, SILENT } from "../../proto/log.ts";
+import { Inbox } from "../../proto/testing/inbox.ts";
 import { AccessLog, openAccessLog } from "./access_log.ts";
 
 /** Takes what it is given when the test says so, a part of it if that is said. */
 class Sink {
-  readonly #waiting: { readonly bytes: Uint8Array; readonly taken: PromiseWithResolvers<number> }[] = [];
-  #wake = () => {};
+  readonly #waiting = new Inbox<{ readonly bytes: Uint8Array; readonly taken: PromiseWithResolvers<number> }>();
   text = "";
 
   write(bytes: Uint8Array): Promise<number> {
     const taken = Promise.withResolvers<number>();
-    this.#waiting.push({ bytes, taken });
-    this.#wake();
+    this.#waiting.put({ bytes, taken });
     return taken.promise;
   }
 
   async take(most = Infinity): Promise<void> {
-    const { bytes, taken } = await this.#next();
+    const { bytes, taken } = await this.#waiting.next();
     const part = bytes.subarray(0, most);
     this.text += new TextDecoder().decode(part);
     taken.resolve(part.length);
   }
 
   async refuse(): Promise<void> {
-    (await this.#next()).taken.reject(new Error("the disk is full"));
-  }
-
-  async #next() {
-    while (this.#waiting.length === 0) await new Promise<void>((done) => this.#wake = done);
-    return this.#waiting.shift() ?? assert.fail();
+    (await this.#waiting.next()).taken.reject(new Error("the disk is full"));
   }
 }
 

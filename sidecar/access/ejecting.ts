@@ -1,11 +1,12 @@
 /**
  * Leaves out instances that do not answer, for a while, on this host alone: nothing of it is reported. It is judged by
- * what has ended, as SDKs judge by their calls.
+ * what has ended, by the rule of `sdk-ts/ejection.ts`.
  */
 import type { Log } from "../../proto/log.ts";
-import { type Ports, REAL } from "../../sdk-ts/backoff.ts";
 import { Ejections } from "../../sdk-ts/ejection.ts";
-import { connectFailures, type Ended, isSlot, verdictOf } from "./ended.ts";
+import { type Ports, REAL } from "../../sdk-ts/ports.ts";
+import { isSlot } from "../routing/slot.ts";
+import { type Ended, failedConnects, verdictOf } from "./ended.ts";
 
 export interface EjectingOptions {
   /** The service of a slot; `undefined` of one that is not in use any more. */
@@ -54,7 +55,7 @@ export class Ejecting implements Disposable {
   heard(ended: Ended): void {
     const { backend, server } = ended;
     if (!isSlot(backend)) return;
-    const failures = connectFailures(ended);
+    const failures = failedConnects(ended);
     if (failures > 0) this.#ask(backend, failures);
     const verdict = verdictOf(ended);
     const service = verdict === "nothing" ? undefined : this.#options.serviceOf(backend);
@@ -96,7 +97,7 @@ export class Ejecting implements Disposable {
     const now = this.#ports.now();
     for (let time = 0; time < times; time++) {
       if (!ejections.failed(instance, now, there.size)) continue;
-      const forMs = ejections.until(instance) - now;
+      const forMs = Math.round(ejections.until(instance) - now);
       this.#options.log.warn("An instance does not answer: leaving it out on this host", { service, instance, forMs });
       this.#options.onChange(service);
       void this.#ports.sleep(forMs + 1, this.#stop.signal).then(() => {

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import type { Service } from "../../proto/gen/portolan/v1/cluster_map_pb.ts";
 import { SILENT } from "../../proto/log.ts";
 import { sleep } from "../../proto/sleep.ts";
+import { turn } from "../../proto/testing/turn.ts";
 import { TestClock } from "../../sdk-ts/testing/clock.ts";
 import { get } from "../testing/caller.ts";
 import { Hearing } from "../testing/hearing.ts";
@@ -57,10 +58,6 @@ async function startEjecting() {
       await rig[Symbol.asyncDispose]();
     },
   };
-}
-
-function turn(): Promise<void> {
-  return new Promise<void>((done) => setTimeout(done, 1));
 }
 
 const at = (id: string, { port }: Pick<Backend, "port">, more = {}) => instance(id, { port, ...more });

@@ -1,5 +1,7 @@
 /** A request or connection that has ended, as HAProxy tells it in a line of `config/access_format.ts`. Pure. */
+import { BACKEND_ANSWERS, PROXY_ANSWERS } from "../config/answers.ts";
 import { instanceOf } from "../routing/plan.ts";
+import { isSlot } from "../routing/slot.ts";
 
 /** Of connections that are passed on as bytes there is no request. Times are ms; -1: it did not come so far. */
 export interface Ended {
@@ -103,37 +105,19 @@ export function verdictOf({ server, termination, totalMs, request }: Ended): Ver
 }
 
 /** How often a connection to an instance could not be made, on the way and in the end. */
-export function connectFailures({ retries, termination }: Ended): number {
+export function failedConnects({ retries, termination }: Ended): number {
   return retries + (/^[Ss]C/.test(termination) ? 1 : 0);
 }
 
 /** Value of `Portolan-Error` where the sidecar answered itself. */
 export function errorOf({ backend, termination, request }: Ended): string | undefined {
   if (!request || request.status < 0) return undefined;
-  if (Object.hasOwn(OWN_ANSWERS, backend)) return OWN_ANSWERS[backend];
-  if (request.status === 400 && !isSlot(backend)) return "bad_request";
+  const own = BACKEND_ANSWERS.get(backend);
+  if (own) return own.error;
   const [who, when] = termination;
-  if (who === "-" || when === "D") return undefined;
-  return request.status === 408 ? "timeout" : BY_STATUS[request.status];
-}
-
-const OWN_ANSWERS: Readonly<Record<string, string>> = {
-  no_service: "no_service",
-  no_instances: "no_instances",
-  tcp_only: "bad_request",
-};
-
-const BY_STATUS: Readonly<Record<number, string>> = {
-  400: "bad_request",
-  500: "internal",
-  502: "bad_response",
-  503: "connect",
-  504: "timeout",
-};
-
-/** Whether a backend is a pool. */
-export function isSlot(backend: string): boolean {
-  return /^b[0-9]/.test(backend);
+  const isRefused = request.status === 400 && !isSlot(backend);
+  if (!isRefused && (who === "-" || when === "D")) return undefined;
+  return PROXY_ANSWERS.find(({ status }) => status === request.status)?.error;
 }
 
 function object(line: string): Record<string, unknown> | undefined {

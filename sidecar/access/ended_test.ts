@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { connectFailures, type Ended, type EndedRequest, errorOf, parseEnded, verdictOf } from "./ended.ts";
+import { type Ended, type EndedRequest, errorOf, failedConnects, parseEnded, verdictOf } from "./ended.ts";
 
 /** A line as HAProxy writes it, but for what is said. */
 function line(said: Readonly<Record<string, unknown>> = {}): string {
@@ -114,8 +114,8 @@ Deno.test("verdictOf() says what an end tells about the instance", () => {
   }
 });
 
-Deno.test("connectFailures() counts the connections that a line tells could not be made", () => {
-  const of = (retries: string, termination: string) => connectFailures(ended({ retries, termination }));
+Deno.test("failedConnects() counts the connections that a line tells could not be made", () => {
+  const of = (retries: string, termination: string) => failedConnects(ended({ retries, termination }));
   assert.deepEqual([of("0", "--"), of("1", "--"), of("+2", "--")], [0, 1, 2]);
   assert.deepEqual([of("2", "SC"), of("+2", "sC"), of("0", "sQ"), of("0", "SH"), of("0", "CC")], [3, 3, 0, 0, 0]);
 });

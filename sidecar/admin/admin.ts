@@ -2,7 +2,7 @@
 import { toJson } from "@bufbuild/protobuf";
 import { type Context, Hono } from "hono";
 import { PositionSchema, type Service, ServiceSchema } from "../../proto/gen/portolan/v1/cluster_map_pb.ts";
-import { Measures } from "./measures.ts";
+import type { Measures } from "./measures.ts";
 import type { AdminSources } from "./sources.ts";
 import { parseStatRows } from "./stat_rows.ts";
 import { notReady, stateOf } from "./state.ts";
@@ -11,7 +11,7 @@ import { statsOf } from "./stats.ts";
 type Handler = (context: Context) => Response | Promise<Response>;
 
 /** The handler of all paths. */
-export function createAdmin(sources: AdminSources, measures: Measures = new Measures(sources)): Hono {
+export function createAdmin(sources: AdminSources, measures: Measures): Hono {
   const routes: Readonly<Record<string, Handler>> = {
     "/healthz": (context) => context.text("ok\n"),
     "/readyz": (context) => {
@@ -36,7 +36,7 @@ export function createAdmin(sources: AdminSources, measures: Measures = new Meas
     return problem(404, "Not found", "NOT_FOUND", detail);
   });
   admin.onError((error, { req }) => {
-    sources.log?.error("Cannot answer an HTTP request", { path: req.path, error, stack: error.stack });
+    sources.log.error("Cannot answer an HTTP request", { path: req.path, error, stack: error.stack });
     return problem(500, "Internal error", "INTERNAL", "The sidecar failed to answer: its log says why");
   });
   return admin;
@@ -46,7 +46,7 @@ const METRICS = { "content-type": "text/plain; version=0.0.4; charset=utf-8", "c
 
 /** What is routed, and where more is routed than the map has, what is kept of an epoch before. */
 function mapOf({ snapshot }: AdminSources) {
-  const held = snapshot?.();
+  const held = snapshot();
   const { map, kept } = held?.apart ?? { map: held?.services, kept: undefined };
   return {
     position: held ? toJson(PositionSchema, held.position, WHOLE) : null,
@@ -64,18 +64,18 @@ function servicesJson(services: ReadonlyMap<string, Service> = new Map()) {
     .map((service) => toJson(ServiceSchema, service, WHOLE));
 }
 
-async function stats(context: Context, { realm, ask, reconciler, haproxy, ejecting }: AdminSources) {
+async function stats(context: Context, { realm, reconciler, haproxy, ejecting }: AdminSources) {
   let csv: string;
   try {
-    if (!ask || haproxy.workerPid === 0) throw new Error("it does not run");
-    csv = await ask();
+    if (haproxy.workerPid === 0) throw new Error("it does not run");
+    csv = await haproxy.statistics();
   } catch (error) {
     const detail = `Cannot ask HAProxy: ${(error as Error).message}`;
     return problem(503, "Unavailable", "UNAVAILABLE", detail);
   }
   const running = {
     ...reconciler.routed,
-    isEjected: (service: string, instance: string) => ejecting?.isEjected(service, instance) ?? false,
+    isEjected: (service: string, instance: string) => ejecting.isEjected(service, instance),
   };
   return context.json({ realm, workerPid: haproxy.workerPid, ...statsOf(parseStatRows(csv), running) });
 }

@@ -1,40 +1,30 @@
 import assert from "node:assert/strict";
 import { create } from "@bufbuild/protobuf";
-import { type Position, PositionSchema } from "../../proto/gen/portolan/v1/cluster_map_pb.ts";
+import { PositionSchema } from "../../proto/gen/portolan/v1/cluster_map_pb.ts";
 import { Exposition } from "../../proto/testing/exposition.ts";
 import { VERSION } from "../../proto/version.ts";
 import type { Snapshot } from "../../sdk-ts/follow.ts";
 import { EMPTY_PLAN } from "../routing/plan.ts";
+import { fakeSources } from "../testing/admin_sources.ts";
 import { instance, service } from "../testing/maps.ts";
 import { createAdmin } from "./admin.ts";
+import { Measures } from "./measures.ts";
 import type { AdminSources } from "./sources.ts";
 
+const NEW_TEAMS = { kind: "new_service", text: 'new service "teams"' } as const;
 const position = create(PositionSchema, { epoch: 1n, revision: 2n ** 60n });
 
-/** A sidecar in which nothing has happened yet. */
-function sources() {
-  const reconciler = {
-    applied: undefined as Position | undefined,
-    running: undefined as typeof EMPTY_PLAN | undefined,
-    routed: { plan: EMPTY_PLAN, services: new Map() },
-    reloads: { count: 1, newest: [{ at: new Date(0), reasons: ['new service "teams"'] }], waits: undefined },
-    refused: [{ service: "bad", reason: "why" }],
-  };
-  const down = undefined as string | undefined;
-  const haproxy = { workerPid: 0, down, loads: 2, longStreamsCut: 0, oldWorkers: () => Promise.resolve([]) };
-  const following = { connected: false, controlPlane: undefined, heardAt: undefined as number | undefined };
-  return { realm: "local", egress: "127.0.0.1:7410", reconciler, haproxy, following };
-}
+const adminOf = (sources: AdminSources) => createAdmin(sources, new Measures(sources));
 
 async function readiness(of: AdminSources): Promise<unknown> {
-  const answer = await createAdmin(of).request("/readyz");
+  const answer = await adminOf(of).request("/readyz");
   const { ready, reasons } = await answer.json();
   assert.equal(answer.status, ready ? 200 : 503);
   return ready || reasons;
 }
 
 Deno.test("a sidecar is ready once it routes by a map, and while HAProxy runs", async () => {
-  const all = sources();
+  const all = fakeSources();
   assert.deepEqual(await readiness(all), ["the control plane has not answered yet"]);
   all.following.connected = true;
   assert.deepEqual(await readiness(all), ["the first map is not applied yet"]);
@@ -48,36 +38,31 @@ Deno.test("a sidecar is ready once it routes by a map, and while HAProxy runs", 
 });
 
 Deno.test("a sidecar that routes by the files it found is ready without a map", async () => {
-  const all = { ...sources(), left: { position: "1.7" } };
+  const all = { ...fakeSources(), left: { position: "1.7" } };
   assert.deepEqual(await readiness(all), ["HAProxy does not run"]);
   all.haproxy.workerPid = 7;
   assert.equal(await readiness(all), true);
 });
 
 Deno.test("GET /state says all that a sidecar knows of itself", async () => {
+  const heardAt = Date.now() - 5_000;
+  const { reconciler, haproxy } = fakeSources();
+  reconciler.applied = position;
+  reconciler.running = { ...EMPTY_PLAN, spares: ["b001", "b002"] };
+  reconciler.refused = [{ service: "bad", reason: "why" }];
+  Object.assign(reconciler.reloads, { count: 1, newest: [{ at: new Date(0), reasons: [NEW_TEAMS] }] });
+  Object.assign(haproxy, { workerPid: 7, masterPid: 6, down: "why", adopted: true, loads: 3, longStreamsCut: 1 });
+  haproxy.oldWorkers = () =>
+    Promise.resolve([{ pid: 5, ageMs: 2_000, connections: 4 }, { pid: 4, ageMs: 9_000, connections: undefined }]);
   const all = {
-    ...sources(),
-    hostId: "rack1",
+    ...fakeSources(),
     zone: "a",
-    haproxy: {
-      workerPid: 7,
-      masterPid: 6,
-      down: "why",
-      adopted: true,
-      loads: 3,
-      longStreamsCut: 1,
-      oldWorkers: () =>
-        Promise.resolve([{ pid: 5, ageMs: 2_000, connections: 4 }, { pid: 4, ageMs: 9_000, connections: undefined }]),
-    },
+    ...{ reconciler, haproxy, following: { heardAt, connected: true, controlPlane: "127.0.0.1:7401" } },
     ejecting: { ejected: [{ service: "identity", instance: "i1", forMs: 30_000 }], isEjected: () => true },
     accessLog: { dropped: 3 },
     registrar: { instances: [{ id: "i1" }], problems: ["one"] },
   };
-  all.reconciler.applied = position;
-  all.reconciler.running = { ...EMPTY_PLAN, spares: ["b001", "b002"] };
-  const heardAt = Date.now() - 5_000;
-  Object.assign(all.following, { heardAt, connected: true, controlPlane: "127.0.0.1:7401" });
-  const { startedAt, map: { ageMs, ...map }, ...state } = await (await createAdmin(all).request("/state")).json();
+  const { startedAt, map: { ageMs, ...map }, ...state } = await (await adminOf(all).request("/state")).json();
   assert.ok(ageMs >= 5_000 && ageMs < 60_000, `${ageMs} ms`);
   assert.ok(Math.abs(Date.parse(startedAt) - performance.timeOrigin) < 1_000);
   assert.deepEqual(map, {
@@ -116,11 +101,11 @@ Deno.test("GET /state says all that a sidecar knows of itself", async () => {
 });
 
 Deno.test("GET /state says where the map comes from, and how old it is while no control plane answers", async () => {
-  const map = async (of: AdminSources) => (await (await createAdmin(of).request("/state")).json()).map;
+  const map = async (of: AdminSources) => (await (await adminOf(of).request("/state")).json()).map;
   const nothing = { applied: null, heardAt: null, ageMs: null, from: null, controlPlane: null, connected: false };
-  assert.deepEqual(await map(sources()), nothing);
-  assert.deepEqual(await map({ ...sources(), left: { position: "1.7" } }), { ...nothing, from: "files" });
-  const saved = { ...sources(), left: { position: "1.7" }, saved: { heardAt: Date.now() - 3_600_000 } };
+  assert.deepEqual(await map(fakeSources()), nothing);
+  assert.deepEqual(await map({ ...fakeSources(), left: { position: "1.7" } }), { ...nothing, from: "files" });
+  const saved = { ...fakeSources(), left: { position: "1.7" }, saved: { heardAt: Date.now() - 3_600_000 } };
   saved.reconciler.applied = position;
   const { from, ageMs } = await map(saved);
   assert.equal(from, "disk");
@@ -133,10 +118,9 @@ Deno.test("GET /state says where the map comes from, and how old it is while no 
 
 Deno.test("nobody waits for old workers of a HAProxy that does not run", async () => {
   const never = () => new Promise<never>(() => {});
-  const admin = createAdmin({
-    ...sources(),
-    haproxy: { workerPid: 0, loads: 0, longStreamsCut: 0, oldWorkers: never },
-  });
+  const all = fakeSources();
+  all.haproxy.oldWorkers = never;
+  const admin = adminOf(all);
   assert.deepEqual((await (await admin.request("/state")).json()).haproxy.oldWorkers, []);
   assert.equal((await admin.request("/metrics")).status, 200);
 });
@@ -146,7 +130,7 @@ Deno.test("GET /map shows the map that is held, and apart from it what is kept o
   const teams = service("teams", { instances: [instance("t1")] });
   const identity = service("identity", {});
   let snapshot: Snapshot | undefined;
-  const admin = createAdmin({ ...sources(), snapshot: () => snapshot });
+  const admin = adminOf({ ...fakeSources(), snapshot: () => snapshot });
   const map = async () => await (await admin.request("/map")).json();
   assert.deepEqual(await map(), { position: null, services: [], kept: [] });
   snapshot = { position, services: services(teams, identity), changed: new Set() };
@@ -161,9 +145,9 @@ Deno.test("GET /map shows the map that is held, and apart from it what is kept o
 });
 
 Deno.test("GET /stats needs a HAProxy that answers", async () => {
-  const failing = { ...sources(), ask: () => Promise.reject(new Error("it hangs")) };
+  const failing = fakeSources();
   const stats = async () => {
-    const answer = await createAdmin(failing).request("/stats");
+    const answer = await adminOf(failing).request("/stats");
     return [answer.status, (await answer.json()).detail];
   };
   assert.deepEqual(await stats(), [503, "Cannot ask HAProxy: it does not run"]);
@@ -172,13 +156,13 @@ Deno.test("GET /stats needs a HAProxy that answers", async () => {
 });
 
 Deno.test("GET /metrics is Prometheus' text", async () => {
-  const answer = await createAdmin(sources()).request("/metrics");
+  const answer = await adminOf(fakeSources()).request("/metrics");
   assert.match(answer.headers.get("content-type") ?? "", /^text\/plain; version=0\.0\.4/);
   assert.equal(new Exposition(await answer.text()).value("portolan_sidecar_connected"), 0);
 });
 
 Deno.test("a wrong path is answered with what there is, a wrong method with what may be", async () => {
-  const admin = createAdmin(sources());
+  const admin = adminOf(fakeSources());
   const wrong = await admin.request("/status?x=1");
   assert.deepEqual([wrong.status, wrong.headers.get("content-type")], [404, "application/problem+json"]);
   assert.deepEqual(await wrong.json(), {
@@ -206,8 +190,10 @@ Deno.test("what fails in the sidecar is logged, not told", async () => {
     error: (_: string, fields?: { error?: unknown }) => void said.push(fields?.error),
   };
   const failure = new Error("a secret");
-  const haproxy = { workerPid: 7, loads: 0, longStreamsCut: 0, oldWorkers: () => Promise.reject(failure) };
-  const answer = await createAdmin({ ...sources(), haproxy, log }).request("/state");
+  const failing = { ...fakeSources(), log };
+  failing.haproxy.workerPid = 7;
+  failing.haproxy.oldWorkers = () => Promise.reject(failure);
+  const answer = await adminOf(failing).request("/state");
   assert.deepEqual([answer.status, (await answer.json()).detail], [
     500,
     "The sidecar failed to answer: its log says why",

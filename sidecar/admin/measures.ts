@@ -5,7 +5,7 @@ import { addProcessGauges } from "../../proto/process_gauges.ts";
 import type { Snapshot } from "../../sdk-ts/follow.ts";
 import { type Ended, errorOf } from "../access/ended.ts";
 import type { Target } from "../access/target.ts";
-import { reloadKind } from "./reload_kind.ts";
+import { NO_INSTANCES } from "../routing/plan.ts";
 import type { AdminSources } from "./sources.ts";
 import { mapAgeMs, oldWorkersOf } from "./state.ts";
 
@@ -110,7 +110,7 @@ export class Measures {
     const fresh = count - this.#reloadsSeen;
     this.#reloadsSeen = count;
     for (const { reasons } of fresh > 0 ? newest.slice(-fresh) : []) {
-      for (const kind of new Set(reasons.map(reloadKind))) this.#reloads.add(kind);
+      for (const kind of new Set(reasons.map(({ kind }) => kind))) this.#reloads.add(kind);
     }
   }
 }
@@ -119,7 +119,7 @@ const NOBODY = ["", ""] as const;
 const CLASSES: Readonly<Record<number, string>> = { 1: "1xx", 2: "2xx", 3: "3xx", 4: "4xx", 5: "5xx" };
 
 function connectionOutcome({ server, termination }: Ended): string {
-  if (server === undefined) return "no_instances";
+  if (server === undefined) return NO_INSTANCES;
   return /^[Ss]C/.test(termination) ? "connect" : "connected";
 }
 
@@ -148,7 +148,7 @@ function addMapGauges(metrics: Metrics, sources: AdminSources): void {
   metrics.gauge(
     "portolan_sidecar_ejected_instances",
     "Instances that are left out for a while, as they do not answer",
-    () => some(sources.ejecting, ({ ejected }) => ejected.length),
+    () => sources.ejecting.ejected.length,
   );
 }
 
@@ -167,19 +167,16 @@ function addHaproxyGauges(metrics: Metrics, { reconciler, haproxy }: AdminSource
   );
 }
 
-function addCounts(metrics: Metrics, { accessLog, resolver }: AdminSources): void {
+function addCounts(metrics: Metrics, { accessLog, reconciler: { resolver } }: AdminSources): void {
   metrics.count(
     "portolan_sidecar_access_lines_dropped_total",
     "Lines of the access log that nobody took",
-    () => some(accessLog, ({ dropped }) => dropped),
+    () => accessLog.dropped,
   );
-  metrics.count("portolan_sidecar_lookups_total", "Lookups of host names of the map", () =>
-    resolver
-      ? [
-        { labels: { outcome: "answered" }, value: resolver.lookups - resolver.failedLookups },
-        { labels: { outcome: "failed" }, value: resolver.failedLookups },
-      ]
-      : []);
+  metrics.count("portolan_sidecar_lookups_total", "Lookups of host names of the map", () => [
+    { labels: { outcome: "answered" }, value: resolver.lookups - resolver.failedLookups },
+    { labels: { outcome: "failed" }, value: resolver.failedLookups },
+  ]);
 }
 
 /** No series where there is nothing to tell. */

@@ -1,28 +1,13 @@
 import assert from "node:assert/strict";
-import type { Service } from "../../proto/gen/portolan/v1/cluster_map_pb.ts";
+import { create } from "@bufbuild/protobuf";
+import { PositionSchema, type Service } from "../../proto/gen/portolan/v1/cluster_map_pb.ts";
 import { Exposition } from "../../proto/testing/exposition.ts";
 import type { Ended } from "../access/ended.ts";
+import type { ReloadReason } from "../routing/diff.ts";
 import { EMPTY_PLAN } from "../routing/plan.ts";
+import { fakeSources } from "../testing/admin_sources.ts";
 import { instance, service } from "../testing/maps.ts";
 import { Measures } from "./measures.ts";
-import type { AdminSources } from "./sources.ts";
-
-function sources() {
-  const reloads = { count: 0, newest: [] as { at: Date; reasons: readonly string[] }[], waits: undefined };
-  return {
-    realm: "local",
-    egress: "127.0.0.1:7410",
-    reconciler: {
-      applied: undefined,
-      refused: [],
-      running: EMPTY_PLAN,
-      routed: { plan: EMPTY_PLAN, services: new Map() },
-      reloads,
-    },
-    haproxy: { workerPid: 1, loads: 1, longStreamsCut: 2, oldWorkers: () => Promise.resolve([]) },
-    following: { connected: true, controlPlane: undefined, heardAt: undefined },
-  } satisfies AdminSources;
-}
 
 function ended(status: number, more: Partial<Ended> = {}): Ended {
   return {
@@ -45,7 +30,7 @@ function apply(measures: Measures, ...services: readonly (Service | string)[]): 
 const printed = async (measures: Measures) => new Exposition(await measures.text());
 
 Deno.test("requests are counted by service, version and outcome, and timed where an instance answered", async () => {
-  const measures = new Measures(sources());
+  const measures = new Measures(fakeSources());
   apply(measures, service("identity", { instances: [instance("i1")] }));
   const target = { service: "identity", version: 1 };
   for (const status of [200, 204, 101, 302, 404, 500, 503]) measures.heard(ended(status), target);
@@ -80,7 +65,7 @@ Deno.test("requests are counted by service, version and outcome, and timed where
 });
 
 Deno.test("connections to a service's own port are counted apart", async () => {
-  const measures = new Measures(sources());
+  const measures = new Measures(fakeSources());
   apply(measures, service("bytes", { instances: [instance("t1")] }));
   const { request: _, ...connection } = ended(200, { frontend: "local.bytes" });
   const target = { service: "bytes", version: 1 };
@@ -99,7 +84,7 @@ Deno.test("connections to a service's own port are counted apart", async () => {
 });
 
 Deno.test("only what is on the map is a label's value, and what leaves it is forgotten", async () => {
-  const measures = new Measures(sources());
+  const measures = new Measures(fakeSources());
   const labels = async () => {
     const text = await printed(measures);
     const of = (name: string) =>
@@ -133,63 +118,59 @@ Deno.test("only what is on the map is a label's value, and what leaves it is for
 });
 
 Deno.test("each reload is counted once, under each kind of reason that it had", async () => {
-  const all = sources();
+  const all = fakeSources();
   const measures = new Measures(all);
   const { reloads } = all.reconciler;
   const counts = async () =>
     (await printed(measures)).all("portolan_sidecar_reloads_total").map((
       { labels, value },
     ) => [labels["reason"], value]);
-  const reload = (...reasons: string[]) => {
+  const reload = (...kinds: ReloadReason["kind"][]) => {
     reloads.count++;
-    reloads.newest.push({ at: new Date(), reasons });
+    const reasons = kinds.map((kind) => ({ kind, text: "" }));
     // As many as are remembered.
-    if (reloads.newest.length > 2) reloads.newest.shift();
+    reloads.newest = [...reloads.newest, { at: new Date(), reasons }].slice(-2);
   };
   assert.deepEqual(await counts(), []);
-  reload('new service "a"', 'new service "b"', 'new sticky header "x-user"');
+  reload("new_service", "new_service", "sticky_header");
   assert.deepEqual(await counts(), [["new_service", 1], ["sticky_header", 1]]);
   assert.deepEqual(await counts(), [["new_service", 1], ["sticky_header", 1]]);
-  reload('new version 2 of "a"');
+  reload("new_version");
   apply(measures);
-  reload("the worker answered nothing");
-  reload('new service "c"');
+  reload("unknown_state");
+  reload("new_service");
   assert.deepEqual(await counts(), [["new_service", 2], ["sticky_header", 1], ["new_version", 1], [
     "unknown_state",
     1,
   ]]);
 });
 
-Deno.test("all else is looked up when somebody asks; what is not there has no series", async () => {
-  const all = sources();
-  const bare = await printed(new Measures(all));
-  const value = (text: Exposition) => (name: string, labels = {}) => text.value(`portolan_sidecar_${name}`, labels);
-  for (const name of ["map_age_seconds", "applied_revision", "ejected_instances", "access_lines_dropped_total"]) {
-    assert.equal(value(bare)(name), undefined, name);
-  }
-  assert.deepEqual(["connected", "haproxy_up", "old_workers"].map((name) => value(bare)(name)), [1, 1, 0]);
-  const full = value(
-    await printed(
-      new Measures({
-        ...all,
-        following: { connected: false, heardAt: Date.now() - 60_000, controlPlane: undefined },
-        reconciler: {
-          ...all.reconciler,
-          applied: { $typeName: "portolan.v1.Position", epoch: 1n, revision: 42n },
-          refused: [{ service: "bad", reason: "why" }],
-          running: { ...EMPTY_PLAN, spares: ["b001"] },
-        },
-        haproxy: { ...all.haproxy, oldWorkers: () => Promise.resolve([{ pid: 1, ageMs: 1, connections: 1 }]) },
-        ejecting: { ejected: [{ service: "a", instance: "i1", forMs: 1 }], isEjected: () => true },
-        accessLog: { dropped: 3 },
-        resolver: { lookups: 10, failedLookups: 4 },
-      }),
-    ),
-  );
+Deno.test("all else is looked up when somebody asks; what is not known yet has no series", async () => {
+  const all = fakeSources();
+  const figures = async () => {
+    const text = await printed(new Measures(all));
+    return (name: string, labels = {}) => text.value(`portolan_sidecar_${name}`, labels);
+  };
+  const bare = await figures();
+  for (const name of ["map_age_seconds", "applied_revision", "spare_backends"]) assert.equal(bare(name), undefined);
+  assert.deepEqual(["connected", "haproxy_up", "old_workers"].map((name) => bare(name)), [0, 0, 0]);
+  all.following.connected = true;
+  all.following.heardAt = Date.now() - 60_000;
+  all.reconciler.applied = create(PositionSchema, { epoch: 1n, revision: 42n });
+  all.reconciler.refused = [{ service: "bad", reason: "why" }];
+  all.reconciler.running = { ...EMPTY_PLAN, spares: ["b001"] };
+  all.reconciler.resolver = { lookups: 10, failedLookups: 4 };
+  all.haproxy.workerPid = 1;
+  all.haproxy.longStreamsCut = 2;
+  all.haproxy.oldWorkers = () => Promise.resolve([{ pid: 1, ageMs: 1, connections: 1 }]);
+  all.ejecting = { ejected: [{ service: "a", instance: "i1", forMs: 1 }], isEjected: () => true };
+  all.accessLog = { dropped: 3 };
+  const full = await figures();
   const age = full("map_age_seconds") ?? 0;
   assert.ok(age >= 60 && age < 120, `${age} s`);
-  assert.deepEqual(["connected", "applied_revision", "refused_services"].map((name) => full(name)), [0, 42, 1]);
-  assert.deepEqual(["spare_backends", "old_workers", "ejected_instances"].map((name) => full(name)), [1, 1, 1]);
-  assert.deepEqual(["access_lines_dropped_total", "long_streams_cut_total"].map((name) => full(name)), [3, 2]);
+  assert.deepEqual(["connected", "haproxy_up", "applied_revision"].map((name) => full(name)), [1, 1, 42]);
+  assert.deepEqual(["refused_services", "spare_backends", "ejected_instances"].map((name) => full(name)), [1, 1, 1]);
+  assert.deepEqual(["old_workers", "access_lines_dropped_total"].map((name) => full(name)), [1, 3]);
+  assert.equal(full("long_streams_cut_total"), 2);
   assert.deepEqual(["answered", "failed"].map((outcome) => full("lookups_total", { outcome })), [6, 4]);
 });

@@ -1,5 +1,7 @@
 /** What HAProxy has counted, as its `show stat` says it: CSV whose first line names the columns. Pure. */
 
+import { columnsOf } from "../haproxy/columns.ts";
+
 /** Numbers that are read, under HAProxy's names. */
 export const FIGURES = [
   ...["scur", "qcur", "stot", "bin", "bout", "dreq", "ereq", "intercepted"] as const,
@@ -44,12 +46,7 @@ const QUOTE = 34;
 
 /** By column: its place among the texts and figures, or -1; up to the last that is read. */
 function wantedColumns(head: string): Int8Array {
-  const columns = head.replace(/^# /, "").split(",");
-  const places = [...TEXTS, ...FIGURES].map((name) => {
-    const at = columns.indexOf(name);
-    if (at < 0) throw new Error(`Cannot read HAProxy's statistics: expected a column "${name}"`);
-    return at;
-  });
+  const places = [...TEXTS, ...FIGURES].map(columnsOf(head, ","));
   const wanted = new Int8Array(Math.max(...places) + 1).fill(-1);
   for (const [place, at] of places.entries()) wanted[at] = place;
   return wanted;

@@ -18,7 +18,7 @@ export async function stateOf(sources: AdminSources) {
   return {
     realm,
     egress,
-    hostId: hostId ?? null,
+    hostId,
     zone: zone ?? null,
     version: VERSION,
     startedAt: new Date(performance.timeOrigin).toISOString(),
@@ -26,21 +26,24 @@ export async function stateOf(sources: AdminSources) {
     refused,
     reloads: {
       count: reloads.count,
-      newest: reloads.newest.map(({ at, reasons }) => ({ at: at.toISOString(), reasons })),
+      newest: reloads.newest.map(({ at, reasons }) => ({
+        at: at.toISOString(),
+        reasons: reasons.map(({ text }) => text),
+      })),
       waits: reloads.waits ?? null,
     },
     haproxy: {
       workerPid: haproxy.workerPid,
       masterPid: haproxy.masterPid ?? null,
       down: haproxy.down ?? null,
-      adopted: haproxy.adopted ?? false,
+      adopted: haproxy.adopted,
       loads: haproxy.loads,
       oldWorkers: (await oldWorkersOf(sources)).map((one) => ({ ...one, connections: one.connections ?? null })),
       longStreamsCut: haproxy.longStreamsCut,
     },
     spares: running?.spares.length ?? 0,
-    ejected: ejecting?.ejected ?? [],
-    accessLog: accessLog ? { dropped: accessLog.dropped } : null,
+    ejected: ejecting.ejected,
+    accessLog: { dropped: accessLog.dropped },
     registrar: registrar ? { instances: registrar.instances, problems: registrar.problems } : null,
   };
 }

@@ -3,7 +3,8 @@
  * its version and may be in one for all: here it is one.
  */
 import { type Routed, versionOf } from "../access/target.ts";
-import { instanceOf, type Server } from "../routing/plan.ts";
+import { NO_SERVICE } from "../config/answers.ts";
+import { instanceOf, NO_INSTANCES, type Server, TCP_ONLY } from "../routing/plan.ts";
 import { type FiguresJson, Sum } from "./sum.ts";
 import { AT, type Figure, type StatRow } from "./stat_rows.ts";
 
@@ -129,7 +130,7 @@ function instanceStats(service: string, list: [string, Member][], running: Runni
     instance,
     host: server.host,
     port: server.port,
-    state: stateOf(server, running.isEjected(service, instance)),
+    state: stateOfServer(server, running.isEjected(service, instance)),
     weight: weights.get(instance) ?? null,
     share: total === 0 ? 0 : Math.round(drawn(server) * 10_000 / total),
     ...sum.json(),
@@ -137,7 +138,7 @@ function instanceStats(service: string, list: [string, Member][], running: Runni
 }
 
 /** One that is ejected and used all the same, as there is no other, is ready. */
-function stateOf({ state, weight }: Server, ejected: boolean): InstanceStats["state"] {
+function stateOfServer({ state, weight }: Server, ejected: boolean): InstanceStats["state"] {
   if (state === "ready") return weight > 0 ? "ready" : "draining";
   return state === "maintenance" && ejected ? "ejected" : state;
 }
@@ -148,10 +149,10 @@ function ownAnswers(rows: readonly StatRow[]): OwnAnswers {
       return row.of === of && row.proxy === (proxy ?? row.proxy) ? sum + (row.figures[AT[figure]] as number) : sum;
     }, 0);
   return {
-    noService: total("backend", "stot", "no_service"),
+    noService: total("backend", "stot", NO_SERVICE),
     // Connections are refused where they come in.
-    noInstances: total("backend", "stot", "no_instances") + total("frontend", "dreq"),
-    tcpOnly: total("backend", "stot", "tcp_only"),
+    noInstances: total("backend", "stot", NO_INSTANCES) + total("frontend", "dreq"),
+    tcpOnly: total("backend", "stot", TCP_ONLY),
     badRequests: total("frontend", "ereq") + total("frontend", "intercepted"),
   };
 }

@@ -1,22 +1,16 @@
 import assert from "node:assert/strict";
 import { ServiceSpec_Balancer, ServiceSpec_Protocol } from "../../proto/gen/portolan/v1/cluster_map_pb.ts";
-import { statistics } from "../haproxy/statistics.ts";
+import { fakeSources } from "../testing/admin_sources.ts";
 import { Caller, get } from "../testing/caller.ts";
 import { instance, service } from "../testing/maps.ts";
 import { freePort, type Rig, startBackend, startRig } from "../testing/rig.ts";
 import { createAdmin } from "./admin.ts";
+import { Measures } from "./measures.ts";
 import type { Stats } from "./stats.ts";
 
 async function statsOf(rig: Rig): Promise<Stats> {
-  const admin = createAdmin({
-    realm: "local",
-    egress: `127.0.0.1:${rig.port}`,
-    reconciler: rig.reconciler,
-    haproxy: rig.haproxy,
-    following: { connected: true, controlPlane: undefined, heardAt: undefined },
-    ask: () => statistics(rig.data.workerSocket(1)),
-  });
-  const answer = await admin.request("/stats");
+  const sources = { ...fakeSources(), reconciler: rig.reconciler, haproxy: rig.haproxy };
+  const answer = await createAdmin(sources, new Measures(sources)).request("/stats");
   assert.equal(answer.status, 200);
   return await answer.json();
 }

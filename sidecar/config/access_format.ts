@@ -1,4 +1,4 @@
-/** What HAProxy says of each request and connection that has ended: one line of JSON. `access_line.ts` reads it. */
+/** What HAProxy says of each request and connection that has ended: one line of JSON. `access/ended.ts` reads it. */
 import { line, type Text, Word } from "./text.ts";
 
 /** Of requests. Headers are escaped, so that no value ends the line; a query may hold secrets and is left out. */

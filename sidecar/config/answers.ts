@@ -1,4 +1,5 @@
 /** The answers that the sidecar makes itself: problem+json (RFC 9457), marked with `Portolan-Error`. */
+import { NO_INSTANCES, TCP_ONLY } from "../routing/plan.ts";
 
 export interface Answer {
   readonly status: number;
@@ -19,22 +20,28 @@ export function badRequest(detail: string): Answer {
   return { ...BAD_REQUEST, detail };
 }
 
-export const NO_SERVICE_ANSWER: Answer = {
-  status: 404,
-  error: "no_service",
-  title: "Not Found",
-  code: "NOT_FOUND",
-  detail: "There is no such service, alias or version in this realm",
-};
+/** The backend of what no row of the map file is found for. */
+export const NO_SERVICE = "no_service";
 
-export const NO_INSTANCES_ANSWER: Answer = {
-  status: 503,
-  error: "no_instances",
-  title: "Service Unavailable",
-  code: "UNAVAILABLE",
-  detail: "No instance can be used: there is none, or all are disabled or draining",
-  notProcessed: true,
-};
+/** Of backends that are no pool and answer themselves, by name. */
+export const BACKEND_ANSWERS: ReadonlyMap<string, Answer> = new Map([
+  [NO_SERVICE, {
+    status: 404,
+    error: "no_service",
+    title: "Not Found",
+    code: "NOT_FOUND",
+    detail: "There is no such service, alias or version in this realm",
+  }],
+  [NO_INSTANCES, {
+    status: 503,
+    error: "no_instances",
+    title: "Service Unavailable",
+    code: "UNAVAILABLE",
+    detail: "No instance can be used: there is none, or all are disabled or draining",
+    notProcessed: true,
+  }],
+  [TCP_ONLY, badRequest("This service takes no requests: it is served at a port of its own")],
+]);
 
 export const NO_ROOM_ANSWER: Answer = {
   status: 503,
@@ -44,8 +51,6 @@ export const NO_ROOM_ANSWER: Answer = {
   detail: "All instances have as many requests as they may have, and as many waiting",
   notProcessed: true,
 };
-
-export const TCP_ONLY_ANSWER: Answer = badRequest("This service takes no requests: it is served at a port of its own");
 
 /**
  * What HAProxy finds wrong on the way, by its own status. (A request that it cannot parse never comes so far: HAProxy

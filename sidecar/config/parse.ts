@@ -1,6 +1,7 @@
 /** A plan read back from the files that it was printed to: what the sidecar before this one left. Pure. */
-import type { Backend, Form, HaproxyPlan, Listener, Pool, Server } from "../routing/plan.ts";
-import { USUAL_FORM } from "../routing/plan.ts";
+import type { Backend, HaproxyPlan, Listener, Pool, Server } from "../routing/plan.ts";
+import { isSlot } from "../routing/slot.ts";
+import { parseForm } from "./form.ts";
 
 export interface Parsed {
   readonly plan: HaproxyPlan;
@@ -51,8 +52,8 @@ function parsePools(lines: readonly string[]): Pick<HaproxyPlan, "backends" | "s
   const backends = new Map<string, Backend>();
   const spares: string[] = [];
   for (let at = 0; at < lines.length; at++) {
-    const slot = /^backend (b[0-9]+) from (?:service|bytes)$/.exec(lines[at] ?? "")?.[1];
-    if (slot === undefined) continue;
+    const slot = /^backend ([a-z0-9_]+) from (?:service|bytes)$/.exec(lines[at] ?? "")?.[1];
+    if (slot === undefined || !isSlot(slot)) continue;
     const comment = lines[at - 1] ?? "";
     if (comment === "# spare") {
       spares.push(slot);
@@ -78,30 +79,9 @@ function parseHeld(comment: string): Omit<Backend, "slot" | "servers"> | undefin
     /^# ([a-z0-9-]+): (?:(all instances)|version ([0-9]+))((?:, [a-z0-9_ ]+)*)$/.exec(comment) ?? [];
   if (service === undefined) return undefined;
   const pool: Pool = all === undefined ? Number(version) : "all";
-  const form = parseForm(rest.split(", ").slice(1));
+  const form = parseForm(rest);
   return form && { service, pool, form };
 }
-
-function parseForm(parts: readonly string[]): Form | undefined {
-  let form = USUAL_FORM;
-  for (const part of parts) {
-    const [, digits, what = part] = /^([0-9]+) (.*)$/.exec(part) ?? [];
-    const change = FORMS[what]?.(Number(digits));
-    if (!change) return undefined;
-    form = { ...form, ...change };
-  }
-  return form;
-}
-
-const FORMS: Readonly<Record<string, (count: number) => Partial<Form>>> = {
-  h2c: () => ({ speaks: "h2c" }),
-  tcp: () => ({ speaks: "tcp" }),
-  round_robin: () => ({ balancer: "round_robin" }),
-  ring_hash: () => ({ balancer: "ring_hash" }),
-  "ms": (answerMs) => ({ answerMs }),
-  "at once": (maxConnections) => ({ maxConnections }),
-  "waiting": (maxQueue) => ({ maxQueue }),
-};
 
 function parseServer(text: string): Server | undefined {
   const [, name, host, port, weight, options] =

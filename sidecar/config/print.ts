@@ -1,8 +1,8 @@
 /** A plan as HAProxy reads it: haproxy.cfg and the map file. Pure; whatever is no checked word throws. */
 import { type EgressSettings, egressText } from "./print_egress.ts";
 import type { Backend, Form, HaproxyPlan, Server } from "../routing/plan.ts";
-import { USUAL_FORM } from "../routing/plan.ts";
 import { NO_ROOM_ANSWER } from "./answers.ts";
+import { formText } from "./form.ts";
 import { answerText, IDLE_SERVER_MS } from "./print_base.ts";
 import { joined, line, phrase, type Text, Word } from "./text.ts";
 
@@ -82,22 +82,6 @@ function backendText(backend: Backend): Text {
     line``,
   ]);
 }
-
-/** What is not usual, for people and for the next sidecar. */
-function formText(form: Form): Text {
-  const { answerMs, maxConnections, maxQueue } = form;
-  const parts = [
-    ...(form.speaks === USUAL_FORM.speaks ? [] : [SPEAKS[form.speaks]]),
-    ...(form.balancer === USUAL_FORM.balancer ? [] : [BALANCERS[form.balancer]]),
-    ...(answerMs > 0 ? [phrase`${answerMs} ms`] : []),
-    ...(maxConnections > 0 ? [phrase`${maxConnections} at once`] : []),
-    ...(maxQueue > 0 ? [phrase`${maxQueue} waiting`] : []),
-  ];
-  return joined(parts.map((part) => phrase`, ${part}`));
-}
-
-const SPEAKS = { http1: phrase`http1`, h2c: phrase`h2c`, tcp: phrase`tcp` };
-const BALANCERS = { p2c: phrase`p2c`, round_robin: phrase`round_robin`, ring_hash: phrase`ring_hash` };
 
 /** The less busy one of two at random is what the defaults say; bytes have no key to hash. */
 function balanceText({ speaks, balancer }: Form): readonly Text[] {

@@ -1,6 +1,5 @@
 /** The parts of haproxy.cfg that are there whatever is routed: how a worker runs, waits, answers and logs. */
-import { type Answer, errorFileName, NO_INSTANCES_ANSWER, NO_SERVICE_ANSWER } from "./answers.ts";
-import { PROBLEM_TYPE, problemBody, PROXY_ANSWERS, TCP_ONLY_ANSWER } from "./answers.ts";
+import { type Answer, BACKEND_ANSWERS, errorFileName, PROBLEM_TYPE, problemBody, PROXY_ANSWERS } from "./answers.ts";
 import { ACCESS_SOCKET, RELAY_SOCKET, workerSocket } from "./names.ts";
 import { joined, line, phrase, type Text, Word } from "./text.ts";
 
@@ -35,6 +34,9 @@ export const IDLE_SERVER_MS = 100;
 export const ACCESS_LOG = line`  log unix@${Word.fileName(ACCESS_SOCKET)} len 8192 format raw local0`;
 
 export const RELAY = Word.fileName(RELAY_SOCKET);
+
+/** The backend that stands for the worker that replaced this one. */
+export const RELAY_BACKEND = phrase`relay`;
 
 /** Everything ahead of the frontends. */
 export function baseText(timeouts: Timeouts, generation: number): Text {
@@ -127,14 +129,14 @@ export function answerText(answer: Answer): Text {
 /** Backends that are no pool. */
 export const FIXED_BACKENDS = joined([
   line`# The worker that replaced this one.`,
-  line`backend relay from base`,
+  line`backend ${RELAY_BACKEND} from base`,
   line`  http-request set-log-level silent`,
   line`  http-reuse never`,
   line`  server successor unix@${RELAY} send-proxy-v2`,
   line``,
-  ...[
-    [phrase`no_service`, NO_SERVICE_ANSWER] as const,
-    [phrase`no_instances`, NO_INSTANCES_ANSWER] as const,
-    [phrase`tcp_only`, TCP_ONLY_ANSWER] as const,
-  ].flatMap(([name, answer]) => [line`backend ${name} from base`, line`  ${answerText(answer)}`, line``]),
+  ...[...BACKEND_ANSWERS].flatMap(([name, answer]) => [
+    line`backend ${Word.ownBackend(name)} from base`,
+    line`  ${answerText(answer)}`,
+    line``,
+  ]),
 ]);

@@ -5,10 +5,11 @@
 import { NAME } from "../../proto/names.ts";
 import { type Address } from "../../proto/settings.ts";
 import type { HaproxyPlan, Listener } from "../routing/plan.ts";
+import { SLOT_START } from "../routing/slot.ts";
 import { connectionFormat, requestFormat } from "./access_format.ts";
-import { badRequest } from "./answers.ts";
+import { badRequest, NO_SERVICE } from "./answers.ts";
 import { ROUTES_FILE } from "./names.ts";
-import { ACCESS_LOG, answerText, baseText, FIXED_BACKENDS, RELAY, type Timeouts } from "./print_base.ts";
+import { ACCESS_LOG, answerText, baseText, FIXED_BACKENDS, RELAY, RELAY_BACKEND, type Timeouts } from "./print_base.ts";
 import { joined, line, phrase, type Text, Word } from "./text.ts";
 
 const ROUTES = Word.fileName(ROUTES_FILE);
@@ -64,7 +65,7 @@ function rulesText({ realm }: EgressSettings, { listeners, stickyHeaders }: Hapr
     line`  http-request allow if { var(txn.backend) -m found }`,
     routeText(),
     splitText(stickyHeaders),
-    line`  default_backend no_service`,
+    line`  default_backend ${Word.ownBackend(NO_SERVICE)}`,
     line``,
   ]);
 }
@@ -75,7 +76,7 @@ const NAME_OF_PORT = joined([
 ]);
 
 const CHOICE = joined([
-  line`  use_backend relay if { stopping }`,
+  line`  use_backend ${RELAY_BACKEND} if { stopping }`,
   line`  use_backend %[var(txn.backend)] if { var(txn.backend) -m found }`,
   line``,
 ]);
@@ -92,7 +93,7 @@ function listenerText(host: string, port: number, { service, speaks }: Listener)
     line`  # Each connection is a flow of its own.`,
     line`  tcp-request content set-var(txn.bucket) rand(10000),add(10000)`,
     line`  tcp-request content set-var(txn.backend) str(${name}),concat(/p,txn.bucket),map_beg(${ROUTES})`,
-    line`  tcp-request content reject unless { var(txn.backend) -m beg b }`,
+    line`  tcp-request content reject unless { var(txn.backend) -m beg ${Word.name(SLOT_START)} }`,
     line`  use_backend %[var(txn.backend)]`,
     line``,
   ]);

@@ -3,6 +3,7 @@
  * and which map it is of.
  */
 import { crc32 } from "node:zlib";
+import { comparePositions } from "../../proto/position.ts";
 
 export interface Sealed {
   readonly body: string;
@@ -24,15 +25,15 @@ export function unseal(text: string): Sealed | undefined {
   return checksum(`${body}# position ${position}\n`) === sum ? { body, position } : undefined;
 }
 
-/** The later of two positions; those of a higher epoch are later. */
+/** The later of two positions. */
 export function later(a: string, b: string): string {
-  const [[epochA, revisionA], [epochB, revisionB]] = [numbersOf(a), numbersOf(b)];
-  return epochA > epochB || (epochA === epochB && revisionA > revisionB) ? a : b;
+  return comparePositions(pointOf(a), pointOf(b)) > 0 ? a : b;
 }
 
-function numbersOf(position: string): readonly [bigint, bigint] {
-  const [epoch, revision] = position.split(".");
-  return position === "none" ? [0n, 0n] : [BigInt(epoch ?? 0), BigInt(revision ?? 0)];
+/** A position of a file, to compare; `none` is before all others. */
+export function pointOf(position: string): { readonly epoch: bigint; readonly revision: bigint } {
+  const [epoch = "0", revision = "0"] = position === "none" ? [] : position.split(".");
+  return { epoch: BigInt(epoch), revision: BigInt(revision) };
 }
 
 function checksum(text: string): string {

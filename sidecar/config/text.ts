@@ -5,6 +5,8 @@
 import { isIP } from "node:net";
 import { nameProblem, qualifierProblem, stickyHeaderProblem } from "../../proto/names.ts";
 import { NO_INSTANCES, TCP_ONLY } from "../routing/plan.ts";
+import { isSlot } from "../routing/slot.ts";
+import { BACKEND_ANSWERS } from "./answers.ts";
 
 /** A checked value. */
 export class Word {
@@ -34,9 +36,14 @@ export class Word {
     return Word.#checked("header", text, stickyHeaderProblem(text));
   }
 
-  /** A backend's name. */
+  /** The name of a backend that answers itself. */
+  static ownBackend(text: string): Word {
+    return Word.#checked("backend", text, BACKEND_ANSWERS.has(text) ? undefined : "expected one that has an answer");
+  }
+
+  /** The name of a pool's backend. */
   static slot(text: string): Word {
-    return Word.#checked("slot", text, /^b[0-9]{3,9}$/.test(text) ? undefined : "expected b and a number");
+    return Word.#checked("slot", text, isSlot(text) ? undefined : "expected b and a number");
   }
 
   /** Key of a row of the map file: a route, and the first digits of buckets or `s`. */

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { turn } from "../../proto/testing/turn.ts";
 import { get } from "../testing/caller.ts";
 import { instance, service } from "../testing/maps.ts";
 import { startBackend } from "../testing/rig.ts";
@@ -6,7 +7,7 @@ import { Adopted } from "./adopted.ts";
 import { DataFolder } from "./data_folder.ts";
 import { processes, tellReload } from "./master.ts";
 import { openKeeper, parsed } from "./testing/keeper.ts";
-import { leaveHaproxy, turn } from "./testing/left.ts";
+import { leaveHaproxy } from "./testing/left.ts";
 import { planOf } from "./testing/plans.ts";
 
 const NAME = "Portolan-Service: identity";

@@ -1,8 +1,9 @@
 /** Ending HAProxy: no new connections, requests under way end, for a while, then it does. */
 import { sleep } from "../../proto/sleep.ts";
+import { NoColumn } from "./columns.ts";
 import { CommandSocket } from "./command_socket.ts";
 import type { Running } from "./running.ts";
-import { requestsUnderWay } from "./worker.ts";
+import { requestsUnderWay } from "./statistics.ts";
 
 const TERMINATE_MS = 2_000;
 
@@ -31,8 +32,9 @@ async function whenQuiet(socketPath: string, withinMs: number, stop: () => Promi
   await stop();
   try {
     while (socket && !deadline.aborted && await requestsUnderWay(socket) > 0) await sleep(20, deadline);
-  } catch {
-    // It has ended, or does not answer.
+  } catch (error) {
+    // It has ended, or does not answer; where nobody can tell what is under way, it has all its time.
+    if (error instanceof NoColumn) await sleep(withinMs, deadline);
   }
 }
 

@@ -109,6 +109,7 @@ export class Haproxy implements AsyncDisposable {
     if (found) return await this.#takeOver(found, print);
     const files = print(1);
     await this.#data.check(files.config);
+    refuseTaken(files.config.text, "");
     this.#data.install(files);
     await this.#begin(1);
   }

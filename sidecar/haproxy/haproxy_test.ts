@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
+import { turn } from "../../proto/testing/turn.ts";
 import type { Files } from "../config/print.ts";
 import { Caller, get } from "../testing/caller.ts";
 import { instance, service } from "../testing/maps.ts";
 import { startBackend, startRig } from "../testing/rig.ts";
 import { processes } from "./master.ts";
 import { openKeeper } from "./testing/keeper.ts";
-import { turn } from "./testing/left.ts";
 import { planOf } from "./testing/plans.ts";
 
 const NAME = "Portolan-Service: identity";
@@ -85,7 +85,7 @@ Deno.test("HAProxy that cannot bind its port is no start, and says why", async (
   const rig = await startRig({ port: taken.addr.port });
   await assert.rejects(
     rig.map.change(service("identity", {})),
-    /^Error: Cannot start HAProxy: .*Address already in use/,
+    /^Refused: Cannot listen at 127\.0\.0\.1:[0-9]+: somebody else uses it/,
   );
   await assert.rejects(rig[Symbol.asyncDispose]());
 });

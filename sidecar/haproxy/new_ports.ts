@@ -1,4 +1,9 @@
-/** Ports that a reload would have HAProxy listen at. */
+/**
+ * Ports that HAProxy is to listen at, tried before it fails at them, at two moments. When a service asks for one
+ * (`local_ports.ts`), only that service goes without it, and says why; but the reload may come much later, and then
+ * `refuseTaken` looks once more. What HAProxy holds itself is known by its plan there; here by the files that it runs,
+ * whoever wrote them.
+ */
 import { Refused } from "./data_folder.ts";
 
 /** Somebody else has a port that HAProxy was to listen at. */

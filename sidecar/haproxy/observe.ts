@@ -2,6 +2,8 @@
 import { ROUTES_FILE } from "../config/names.ts";
 import { phrase, Word } from "../config/text.ts";
 import type { Server } from "../routing/plan.ts";
+import { isSlot } from "../routing/slot.ts";
+import { columnsOf } from "./columns.ts";
 import { CommandSocket } from "./command_socket.ts";
 
 export interface ObservedServer extends Omit<Server, "state"> {
@@ -30,19 +32,15 @@ const MAINTENANCE = 0x01 | 0x02 | 0x20;
 
 function parseServers(text: string): Observed["servers"] {
   const [version, header = "", ...rows] = text.split("\n");
-  const columns = header.replace(/^# /, "").split(" ");
-  const column = (name: string) => {
-    const at = columns.indexOf(name);
-    if (version !== "1" || at < 0) throw new Error(`Cannot read HAProxy's servers: expected a version 1 with ${name}`);
-    return at;
-  };
+  if (version !== "1") throw new Error(`Cannot read HAProxy's servers in version "${version}": expected 1`);
+  const column = columnsOf(header, " ");
   const [slotAt, nameAt, hostAt] = [column("be_name"), column("srv_name"), column("srv_addr")];
   const [portAt, weightAt, adminAt] = [column("srv_port"), column("srv_uweight"), column("srv_admin_state")];
   const servers = new Map<string, Map<string, ObservedServer>>();
   for (const row of rows) {
     const cells = row.split(" ");
     const slot = cells[slotAt] ?? "";
-    if (!/^b[0-9]+$/.test(slot)) continue;
+    if (!isSlot(slot)) continue;
     const name = cells[nameAt] ?? "";
     const held = servers.get(slot) ?? new Map<string, ObservedServer>();
     servers.set(slot, held);

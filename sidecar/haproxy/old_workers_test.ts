@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { dirname } from "node:path";
 import { type Fields, SILENT } from "../../proto/log.ts";
+import { turn } from "../../proto/testing/turn.ts";
 import { Caller } from "../testing/caller.ts";
 import { instance, service } from "../testing/maps.ts";
 import { startBackend } from "../testing/rig.ts";
 import { OldWorkers } from "./old_workers.ts";
 import { openKeeper } from "./testing/keeper.ts";
-import { turn } from "./testing/left.ts";
 import { planOf } from "./testing/plans.ts";
 
 const NAME = "Portolan-Service: identity";

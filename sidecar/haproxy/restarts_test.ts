@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { SILENT } from "../../proto/log.ts";
+import { turn } from "../../proto/testing/turn.ts";
 import { Down, Restarts } from "./restarts.ts";
-import { turn } from "./testing/left.ts";
 
 /** Something that starts, or does not for the reason that is told at the time; and what is said of that. */
 function start() {

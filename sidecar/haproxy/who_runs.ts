@@ -12,8 +12,9 @@ const LOOKS_AT_START = 250;
 const RELOADED_WITHIN_MS = 30_000;
 
 /**
- * Asks the master; `undefined` if none runs. `known` is the process id of one that ran a moment ago. That has to be sure: a second HAProxy in the folder would take the sockets
- * of the first and then end for want of its port, and the first could not be told anything any more.
+ * Asks the master; `undefined` if none runs. That has to be sure: a second HAProxy in the folder would take the sockets
+ * of the first and then end for want of its port, and the first could not be told anything any more. `known` is the
+ * process id of a master that ran a moment ago, if any did.
  *
  * A process id is believed because a master tells it, of itself and of its workers, at a socket in the folder, and never
  * because a file says so: it cannot be that of a stranger who was given an old number. While the master begins anew, and

@@ -46,13 +46,6 @@ export async function workerPid(socketPath: string): Promise<number> {
   return pid;
 }
 
-/** Requests that have reached a backend and are not answered whole. */
-export async function requestsUnderWay(socket: CommandSocket): Promise<number> {
-  const [header = "", ...rows] = (await socket.ask(phrase`show stat -1 2 -1`)).split("\n");
-  const column = header.split(",").indexOf("scur");
-  return rows.reduce((sum, row) => sum + Number(row.split(",")[column] ?? 0), 0);
-}
-
 function isRoutes(command: Command): command is RouteCommand {
   return command.kind === "replace-routes" || command.kind === "add-routes" || command.kind === "set-route";
 }

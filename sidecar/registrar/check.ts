@@ -1,5 +1,6 @@
 /** How an instance is found to work, and what results in a row mean. */
 import { type Check as CheckMessage, Check_Kind } from "../../proto/gen/portolan/v1/cluster_map_pb.ts";
+import { DEFAULT_CHECK } from "../../proto/limits.ts";
 
 export type CheckKind = "TCP" | "HTTP" | "GRPC";
 
@@ -15,10 +16,7 @@ export interface Check {
   readonly fall: number;
 }
 
-/** Where neither a file nor the map says another one. */
-export const DEFAULT_CHECK: Check = { kind: "TCP", path: "/", intervalMs: 2_000, rise: 2, fall: 3 };
-
-/** As the map says it of a service. */
+/** As the map says it of a service, and the default where it does not. */
 export function checkOf({ kind, path, interval, rise, fall }: CheckMessage): Check {
   const intervalMs = interval ? Number(interval.seconds) * 1_000 + interval.nanos / 1_000_000 : 0;
   return {

@@ -3,7 +3,8 @@ import { create } from "@bufbuild/protobuf";
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import fc from "fast-check";
 import { Check_Kind, CheckSchema } from "../../proto/gen/portolan/v1/cluster_map_pb.ts";
-import { checkOf, type CheckStatus, DEFAULT_CHECK, judge, timeLimit, UNCHECKED } from "./check.ts";
+import { DEFAULT_CHECK } from "../../proto/limits.ts";
+import { checkOf, type CheckStatus, judge, timeLimit, UNCHECKED } from "./check.ts";
 
 Deno.test("judge() lets the first result decide, then asks for as many in a row as it takes", () => {
   const cases: readonly [results: string, status: CheckStatus][] = [

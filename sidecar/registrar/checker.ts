@@ -1,6 +1,6 @@
 /** Checks one instance over and over. */
 import type { Address } from "../../proto/settings.ts";
-import type { Ports } from "../../sdk-ts/backoff.ts";
+import type { Ports } from "../../sdk-ts/ports.ts";
 import { type Check, type CheckStatus, type Health, judge, UNCHECKED } from "./check.ts";
 import type { probe } from "./probe.ts";
 

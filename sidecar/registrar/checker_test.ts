@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
+import { DEFAULT_CHECK } from "../../proto/limits.ts";
 import { TestClock } from "../../sdk-ts/testing/clock.ts";
-import { type Check, type CheckStatus, DEFAULT_CHECK } from "./check.ts";
+import type { Check, CheckStatus } from "./check.ts";
 import { Checker } from "./checker.ts";
 
 Deno.test("a checker checks at once, then every interval, and tells what the results say", async () => {

@@ -13,7 +13,7 @@ import { decodeServiceFile } from "./service_file.ts";
 export interface Note {
   /** The good form of its file that it has been given last. */
   readonly entry: Entry;
-  /** The text of the form that the map has; `undefined` while that is not known. */
+  /** The text of the spec that the map has; `undefined` while that is not known. */
   readonly said?: string | undefined;
   readonly status?: CheckStatus;
   /** No file says it any more. */

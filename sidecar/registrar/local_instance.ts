@@ -1,15 +1,16 @@
 /** One instance of this host: on the map and checked while a file says so, drained and taken off once none does. */
 import type { Service } from "../../proto/gen/portolan/v1/cluster_map_pb.ts";
+import { DEFAULT_CHECK } from "../../proto/limits.ts";
 import type { Log } from "../../proto/log.ts";
-import type { Ports } from "../../sdk-ts/backoff.ts";
-import type { ControlPlanes } from "../../sdk-ts/persist.ts";
+import type { ControlPlanes } from "../../sdk-ts/control_planes.ts";
+import type { Ports } from "../../sdk-ts/ports.ts";
 import { type Keeping, keepRegistered } from "../../sdk-ts/register.ts";
-import { type Check, checkOf, type CheckStatus, DEFAULT_CHECK } from "./check.ts";
+import { type Check, checkOf, type CheckStatus } from "./check.ts";
 import { Checker } from "./checker.ts";
-import { type Form, formOf, type Home, hostIdIn, textOfForm } from "./form.ts";
+import { type Home, hostIdIn, type InstanceSpec, specOf, textOfSpec } from "./instance_spec.ts";
 import type { Ledger, Note } from "./ledger.ts";
 import type { probe } from "./probe.ts";
-import { type Entry, keyOf, type Problem } from "./roll.ts";
+import { type Entry, type FileProblem, keyOf } from "./roll.ts";
 import { takeOff } from "./take_off.ts";
 
 /** What all instances of a host share. */
@@ -72,7 +73,7 @@ export class LocalInstance {
   #since = new Date();
   /** Of the last check. */
   #checkError: string | undefined;
-  /** Text of the form that it is kept in. */
+  /** Text of the spec that it is kept in. */
   #kept = "";
   /** The host that has it. */
   #rival: string | undefined;
@@ -93,13 +94,13 @@ export class LocalInstance {
     this.#status = note?.status ?? "unknown";
     const { leaseId } = host.ledger;
     if (!isWanted) this.leave();
-    else if (leaseId !== undefined && note) this.#keep({ leaseId, held: note.said === textOfForm(this.#form) });
+    else if (leaseId !== undefined && note) this.#keep({ leaseId, held: note.said === textOfSpec(this.#spec) });
     else this.look();
   }
 
   get view(): InstanceView {
     const { service, id } = this.#entry.file;
-    const { host, port } = this.#form;
+    const { host, port } = this.#spec;
     const status = this.#status;
     const since = this.#since.toISOString();
     const registered = this.#keeping?.alive ?? false;
@@ -111,7 +112,7 @@ export class LocalInstance {
   }
 
   /** Why it cannot be registered. */
-  get problem(): Problem | undefined {
+  get problem(): FileProblem | undefined {
     if (this.#rival === undefined || !this.#isWanted) return undefined;
     const reason = `"id" "${this.#entry.file.id}": host "${this.#rival}" has an instance "${this.key}" on the map; ` +
       `give one of them another "id", or deregister that one`;
@@ -168,8 +169,8 @@ export class LocalInstance {
     await this.release();
   }
 
-  get #form(): Form {
-    return formOf(this.#entry.file, this.#host.home);
+  get #spec(): InstanceSpec {
+    return specOf(this.#entry.file, this.#host.home);
   }
 
   get #check(): Check {
@@ -190,22 +191,22 @@ export class LocalInstance {
   }
 
   #keep(resume?: { readonly leaseId: string; readonly held: boolean }): void {
-    const form = this.#form;
-    const text = textOfForm(form);
+    const spec = this.#spec;
+    const text = textOfSpec(spec);
     if (this.#keeping && this.#kept === text) return;
     this.#kept = text;
     this.#isOurs = true;
-    if (this.#keeping) return this.#keeping.change(form);
+    if (this.#keeping) return this.#keeping.change(spec);
     const { realm, addresses, ttlMs, ledger, log, ports } = this.#host;
     const { service, id } = this.#entry.file;
     this.#keeping = keepRegistered({
       controlPlanes: addresses,
-      ...{ realm, service, id, instance: form, ttlMs, log },
+      ...{ realm, service, id, instance: spec, ttlMs, log },
       reason: `as its file ${this.#entry.name} says`,
       ...(resume && { resume }),
-      onHeld: (leaseId, form) => {
+      onHeld: (leaseId, spec) => {
         ledger.leaseId = leaseId;
-        if (this.#isWanted) this.#note({ said: textOfForm(form) });
+        if (this.#isWanted) this.#note({ said: textOfSpec(spec) });
       },
     }, ports);
     if (this.#checker && this.#status !== "unknown") this.#keeping.report(this.#status);
@@ -214,7 +215,7 @@ export class LocalInstance {
 
   #beginChecks(): Checker {
     return new Checker({
-      target: () => this.#form,
+      target: () => this.#spec,
       check: () => this.#check,
       status: this.#status,
       probe: this.#host.probe,

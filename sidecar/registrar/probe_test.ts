@@ -7,7 +7,8 @@ import {
   HealthCheckResponseSchema,
 } from "../../proto/gen/grpc/health/v1/health_pb.ts";
 import { serviceDefinition } from "../../proto/grpc.ts";
-import { type Check, DEFAULT_CHECK } from "./check.ts";
+import { DEFAULT_CHECK } from "../../proto/limits.ts";
+import type { Check } from "./check.ts";
 import { probe } from "./probe.ts";
 
 const NEVER = new AbortController().signal;

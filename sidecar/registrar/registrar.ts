@@ -4,16 +4,16 @@
  */
 import type { Service } from "../../proto/gen/portolan/v1/cluster_map_pb.ts";
 import type { Log } from "../../proto/log.ts";
-import { type Ports, REAL } from "../../sdk-ts/backoff.ts";
-import { ControlPlanes } from "../../sdk-ts/persist.ts";
+import { ControlPlanes } from "../../sdk-ts/control_planes.ts";
+import { type Ports, REAL } from "../../sdk-ts/ports.ts";
 import { Wake } from "../wake.ts";
 import { type Contents, ServicesFolder } from "./folder.ts";
-import type { Home } from "./form.ts";
+import type { Home } from "./instance_spec.ts";
 import { Ledger } from "./ledger.ts";
 import { type Host, type InstanceView, LocalInstance } from "./local_instance.ts";
 import { onceLog } from "./once_log.ts";
 import { probe } from "./probe.ts";
-import { callRoll, type Entry, keyOf, type Problem, type Roll } from "./roll.ts";
+import { callRoll, type Entry, type FileProblem, keyOf, type Roll } from "./roll.ts";
 
 export interface RegistrarOptions {
   readonly servicesDir: string;
@@ -60,7 +60,7 @@ export class Registrar implements AsyncDisposable {
   #roll: Roll;
   /** The first look at the folder is done. */
   #hasBegun = false;
-  #found: readonly Problem[] = [];
+  #found: readonly FileProblem[] = [];
   /** Problems that are logged, with what stands in their files. */
   #told = new Map<string, string>();
 
@@ -95,7 +95,7 @@ export class Registrar implements AsyncDisposable {
   }
 
   /** Files that cannot be used as they are. */
-  get problems(): readonly Problem[] {
+  get problems(): readonly FileProblem[] {
     return [...this.#found, ...[...this.#instances.values()].flatMap(({ problem }) => problem ?? [])];
   }
 

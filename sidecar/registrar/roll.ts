@@ -19,7 +19,7 @@ export type Found =
   | { readonly kind: "unreadable"; readonly reason: string };
 
 /** A file that cannot be used as it is, and what is to be done about it. */
-export interface Problem {
+export interface FileProblem {
   readonly file: string;
   readonly reason: string;
 }
@@ -36,8 +36,8 @@ export function keyOf({ service, id }: Pick<ServiceFile, "service" | "id">): str
 export function callRoll(
   before: Roll,
   found: ReadonlyMap<string, Found>,
-): { roll: Roll; problems: readonly Problem[] } {
-  const problems: Problem[] = [];
+): { roll: Roll; problems: readonly FileProblem[] } {
+  const problems: FileProblem[] = [];
   const [staying, coming]: [Entry[], Entry[]] = [[], []];
   for (const name of [...found.keys()].sort()) {
     const entry = entryOf(name, found.get(name) as Found);
@@ -67,7 +67,7 @@ export function callRoll(
   return { roll, problems: problems.sort((a, b) => a.file < b.file ? -1 : 1) };
 }
 
-function entryOf(name: string, found: Found): Entry | Problem {
+function entryOf(name: string, found: Found): Entry | FileProblem {
   if (found.kind === "unreadable") return { file: name, reason: found.reason };
   const decoded = decodeServiceFile(name, found.bytes);
   if (decoded.kind === "bad") return { file: name, reason: decoded.reason };

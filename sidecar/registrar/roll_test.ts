@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { formOf, hostIdIn, textOfForm } from "./form.ts";
+import { hostIdIn, specOf, textOfSpec } from "./instance_spec.ts";
 import { callRoll, type Entry, type Found, keyOf, type Roll } from "./roll.ts";
 
 Deno.test("callRoll() takes what the files say, and leaves out who has none", () => {
@@ -71,18 +71,18 @@ Deno.test("callRoll() never has an instance twice, loses no file that is there a
   }));
 });
 
-Deno.test("formOf() takes from the sidecar what the file does not say; its text is the same for the same form", () => {
+Deno.test("specOf() takes from the sidecar what the file does not say; its text is the same for the same form", () => {
   const file = (more: object) => {
     const found = new Map([["i1.json", bytes(JSON.stringify({ service: "a", port: 1, ...more }))]]);
     return (callRoll(new Map(), found).roll.get("i1.json") as Entry).file;
   };
   const home = { hostId: "h1", zone: "z", advertise: "10.0.0.1" };
   const base = { host: "10.0.0.1", port: 1, version: 1, weight: 100, zone: "z", hostId: "h1", metadata: {} };
-  assert.deepEqual(formOf(file({}), home), base);
-  assert.deepEqual(formOf(file({ host: "b", zone: "y" }), home), { ...base, host: "b", zone: "y" });
-  assert.equal("zone" in formOf(file({}), { hostId: "h1", advertise: "x" }), false);
+  assert.deepEqual(specOf(file({}), home), base);
+  assert.deepEqual(specOf(file({ host: "b", zone: "y" }), home), { ...base, host: "b", zone: "y" });
+  assert.equal("zone" in specOf(file({}), { hostId: "h1", advertise: "x" }), false);
   const texts = [{ x: "1", y: "2" }, { y: "2", x: "1" }, { x: "2", y: "1" }].map((metadata) =>
-    textOfForm(formOf(file({ metadata, check: {}, drainTime: "1s" }), home))
+    textOfSpec(specOf(file({ metadata, check: {}, drainTime: "1s" }), home))
   );
   assert.equal(texts[0], texts[1]);
   assert.notEqual(texts[0], texts[2]);

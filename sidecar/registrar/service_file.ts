@@ -1,7 +1,8 @@
 /** A file of the services folder: what it may say, and everything that is wrong with one. */
+import { CHECK_RANGES, DEFAULT_CHECK, MAX_CHECK_PATH, MAX_METADATA_BYTES, WEIGHT_RANGE } from "../../proto/limits.ts";
 import { hostProblem, MAX_VERSION, nameProblem } from "../../proto/names.ts";
 import { Problem } from "../../proto/settings.ts";
-import { type Check, type CheckKind, DEFAULT_CHECK } from "./check.ts";
+import type { Check, CheckKind } from "./check.ts";
 
 /** What a file says of an instance; what is not there is the sidecar's to say. */
 export interface ServiceFile {
@@ -29,8 +30,6 @@ export const SUFFIX = ".json";
 const EXAMPLE = '{"service":"identity","port":8080}';
 const DEFAULT_DRAIN_MS = 5_000;
 const HOUR_MS = 3_600_000;
-const MOST_METADATA_BYTES = 4_096;
-const MOST_PATH_LETTERS = 1_024;
 
 /** Total: whatever the bytes are, they are a file or bad. `name` is the file's, which gives the id that it does not say. */
 export function decodeServiceFile(name: string, bytes: Uint8Array): Decoded {
@@ -50,7 +49,7 @@ export function decodeServiceFile(name: string, bytes: Uint8Array): Decoded {
     id: fields.take("id", named) ?? idOfName,
     port: fields.need("port", whole(1, 65_535)),
     version: fields.take("version", whole(1, MAX_VERSION)) ?? 1,
-    weight: fields.take("weight", whole(0, 256)) ?? 100,
+    weight: fields.take("weight", whole(...WEIGHT_RANGE)) ?? 100,
     metadata: fields.take("metadata", metadata) ?? {},
     host: fields.take("host", worded(hostProblem)),
     zone: fields.take("zone", named),
@@ -81,9 +80,9 @@ function checkSaid(fields: Fields): Check {
   return {
     kind,
     path: path ?? DEFAULT_CHECK.path,
-    intervalMs: fields.take("interval", lasting(100, HOUR_MS)) ?? DEFAULT_CHECK.intervalMs,
-    rise: fields.take("rise", whole(1, 100)) ?? DEFAULT_CHECK.rise,
-    fall: fields.take("fall", whole(1, 100)) ?? DEFAULT_CHECK.fall,
+    intervalMs: fields.take("interval", lasting(...CHECK_RANGES.intervalMs)) ?? DEFAULT_CHECK.intervalMs,
+    rise: fields.take("rise", whole(...CHECK_RANGES.rise)) ?? DEFAULT_CHECK.rise,
+    fall: fields.take("fall", whole(...CHECK_RANGES.fall)) ?? DEFAULT_CHECK.fall,
   };
 }
 
@@ -149,9 +148,9 @@ function worded(problemOf: (text: string) => string | undefined): Parse<string> 
 const named = worded(nameProblem);
 
 const visible = worded((text) =>
-  /^\/[\x21-\x7e]*$/.test(text) && text.length <= MOST_PATH_LETTERS
+  /^\/[\x21-\x7e]*$/.test(text) && text.length <= MAX_CHECK_PATH
     ? undefined
-    : `expected a slash and at most ${MOST_PATH_LETTERS} visible ASCII characters`
+    : `expected a slash and at most ${MAX_CHECK_PATH} visible ASCII characters`
 );
 
 function whole(least: number, most: number): Parse<number> {
@@ -190,8 +189,8 @@ function metadata(value: unknown): Readonly<Record<string, string>> | Problem {
     bytes += encoder.encode(key).length + encoder.encode(one).length;
     texts.push([key, one]);
   }
-  if (bytes > MOST_METADATA_BYTES) {
-    return new Problem(`expected keys and values of at most ${MOST_METADATA_BYTES} bytes together, not ${bytes}`);
+  if (bytes > MAX_METADATA_BYTES) {
+    return new Problem(`expected keys and values of at most ${MAX_METADATA_BYTES} bytes together, not ${bytes}`);
   }
   return Object.fromEntries(texts);
 }

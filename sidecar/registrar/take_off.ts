@@ -1,8 +1,9 @@
 /** How an instance leaves the map: drained, so that calls under way may end, then removed. */
 import { type ServiceError, status as code } from "@grpc/grpc-js";
 import type { Log } from "../../proto/log.ts";
-import type { Ports } from "../../sdk-ts/backoff.ts";
-import { type ControlPlanes, persist } from "../../sdk-ts/persist.ts";
+import type { ControlPlanes } from "../../sdk-ts/control_planes.ts";
+import type { Ports } from "../../sdk-ts/ports.ts";
+import { retryWrite } from "../../sdk-ts/retry_write.ts";
 
 export interface TakeOffOptions {
   readonly controlPlanes: ControlPlanes;
@@ -47,7 +48,7 @@ async function write(
 ): Promise<boolean> {
   using patience = within(MOST_WRITE_MS, farewell);
   const request = { realm, service, id, options: { reason, operationId: crypto.randomUUID() } };
-  return await persist({
+  return await retryWrite({
     what: `${what} "${service}/${id}"`,
     controlPlanes,
     log,

@@ -5,6 +5,7 @@
 import type { Backend, HaproxyPlan, Listener, Server, Servers, Wanted, WantedService } from "./plan.ts";
 import { fitsSpare, instanceOf, sameForm, slotFor, slotsOf } from "./plan.ts";
 import { rowsOf, stickyRows } from "./rows.ts";
+import { slotName } from "./slot.ts";
 
 export interface Assigning {
   /**
@@ -195,10 +196,6 @@ function nameOf(id: string, { host, port }: Server, known: readonly Server[]): s
 
 function sameServer(a: Server, b: Server): boolean {
   return a.host === b.host && a.port === b.port && a.weight === b.weight && a.state === b.state;
-}
-
-function slotName(number: number): string {
-  return `b${String(number).padStart(3, "0")}`;
 }
 
 function stickyHeadersOf(services: Iterable<WantedService>): Set<string> {

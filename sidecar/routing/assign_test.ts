@@ -81,9 +81,15 @@ Deno.test("assign() takes spare backends without a reload while there are some, 
   }
   assert.deepEqual(running.spares, []);
   const refilled = assign(of(4), running, { spares: 3, reloading: "refill" });
-  assert.deepEqual(diff(running, refilled), { kind: "reload", reasons: ["few spare backends are left"] });
+  assert.deepEqual(diff(running, refilled), {
+    kind: "reload",
+    reasons: [{ kind: "spares", text: "few spare backends are left" }],
+  });
   const fifth = assign(of(5), running, { spares: 3 });
-  assert.deepEqual(diff(running, fifth), { kind: "reload", reasons: ['new service "s4"'] });
+  assert.deepEqual(diff(running, fifth), {
+    kind: "reload",
+    reasons: [{ kind: "new_service", text: 'new service "s4"' }],
+  });
   assert.deepEqual(fifth.spares, ["b006", "b007", "b008"]);
 });
 
@@ -99,7 +105,10 @@ Deno.test("assign() gives a pool that is reached in another way another backend,
   assert.equal(held.routes.get("identity/1"), "b001");
   assert.equal(held.backends.get("b001")?.servers.get("i1")?.state, "ready");
   const next = assign(of(2_000), running);
-  assert.deepEqual(diff(running, next), { kind: "reload", reasons: ['"identity" is reached in another way'] });
+  assert.deepEqual(diff(running, next), {
+    kind: "reload",
+    reasons: [{ kind: "other_form", text: '"identity" is reached in another way' }],
+  });
   assert.equal(next.routes.get("identity/1"), "b002");
   assert.equal(next.backends.get("b002")?.form.answerMs, 2_000);
 });

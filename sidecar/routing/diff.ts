@@ -6,8 +6,23 @@ import { standsAlone } from "./rows.ts";
 export type Transition =
   | { readonly kind: "none" }
   | { readonly kind: "runtime"; readonly commands: readonly Command[] }
-  /** Said in sentences, for people. */
-  | { readonly kind: "reload"; readonly reasons: readonly string[] };
+  | { readonly kind: "reload"; readonly reasons: readonly ReloadReason[] };
+
+/** Why a reload is needed. */
+export interface ReloadReason {
+  /** For metrics, where sentences would be as many as services. `unknown_state`: what a worker runs is not known. */
+  readonly kind:
+    | "new_service"
+    | "new_version"
+    | "no_live_alias"
+    | "other_form"
+    | "sticky_header"
+    | "port"
+    | "spares"
+    | "unknown_state";
+  /** A sentence, for people. */
+  readonly text: string;
+}
 
 /**
  * Only a backend, a sticky header or a port that HAProxy does not know costs a reload. The order of commands: who comes, then
@@ -29,29 +44,38 @@ export function diff(running: HaproxyPlan, plan: HaproxyPlan): Transition {
 
 const NO_SERVERS: Servers = new Map();
 
-function reloadReasons(running: HaproxyPlan, plan: HaproxyPlan): readonly string[] {
+function reloadReasons(running: HaproxyPlan, plan: HaproxyPlan): readonly ReloadReason[] {
   const spares = new Set(running.spares);
   const added = [...plan.backends.values()].filter(({ slot }) => !running.backends.has(slot) && !spares.has(slot));
-  const reasons = new Set(added.map((backend) => whyAdded(backend, running)));
+  const reasons = added.map((backend) => whyAdded(backend, running));
   for (const header of plan.stickyHeaders) {
-    if (!running.stickyHeaders.includes(header)) reasons.add(`new sticky header "${header}"`);
+    if (running.stickyHeaders.includes(header)) continue;
+    reasons.push({ kind: "sticky_header", text: `new sticky header "${header}"` });
   }
   for (const [port, { service, speaks }] of plan.listeners) {
     const known = running.listeners.get(port);
-    if (known?.service !== service || known.speaks !== speaks) reasons.add(`new port ${port} of "${service}"`);
+    if (known?.service === service && known.speaks === speaks) continue;
+    reasons.push({ kind: "port", text: `new port ${port} of "${service}"` });
   }
   for (const [port, { service }] of running.listeners) {
-    if (!plan.listeners.has(port)) reasons.add(`"${service}" has no port ${port} any more`);
+    if (!plan.listeners.has(port)) reasons.push({ kind: "port", text: `"${service}" has no port ${port} any more` });
   }
-  if (reasons.size === 0 && plan.spares.some((slot) => !spares.has(slot))) reasons.add("few spare backends are left");
-  return [...reasons];
+  if (reasons.length === 0 && plan.spares.some((slot) => !spares.has(slot))) {
+    reasons.push({ kind: "spares", text: "few spare backends are left" });
+  }
+  // Each pool of a new service says the same.
+  return [...new Map(reasons.map((reason) => [reason.text, reason])).values()];
 }
 
-function whyAdded({ service, pool }: Backend, running: HaproxyPlan): string {
+function whyAdded({ service, pool }: Backend, running: HaproxyPlan): ReloadReason {
   const before = [...running.backends.values()].filter((backend) => backend.service === service);
-  if (before.length === 0) return `new service "${service}"`;
-  if (before.some((backend) => backend.pool === pool)) return `"${service}" is reached in another way`;
-  return pool === "all" ? `"${service}" has no alias "live" any more` : `new version ${pool} of "${service}"`;
+  if (before.length === 0) return { kind: "new_service", text: `new service "${service}"` };
+  if (before.some((backend) => backend.pool === pool)) {
+    return { kind: "other_form", text: `"${service}" is reached in another way` };
+  }
+  return pool === "all"
+    ? { kind: "no_live_alias", text: `"${service}" has no alias "live" any more` }
+    : { kind: "new_version", text: `new version ${pool} of "${service}"` };
 }
 
 function serverCommands(before: Servers, after: Backend, coming: Command[], going: Command[]): void {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { assign, settled } from "./assign.ts";
+import { assign, type Assigning, settled } from "./assign.ts";
 import { diff, type Transition } from "./diff.ts";
 import { EMPTY_PLAN, type HaproxyPlan, usable } from "./plan.ts";
 import { simulate } from "./simulate.ts";
@@ -70,7 +70,7 @@ Deno.test("diff() reloads only for a service, a version or a sticky header that 
   const running = planOf({ identity: { instances: [i1, i2] } });
   const reasons = (services: Record<string, ServiceInit>) => {
     const transition = diff(running, assign(wanted(services), running));
-    return transition.kind === "reload" ? transition.reasons : transition.kind;
+    return transition.kind === "reload" ? transition.reasons.map(({ text }) => text) : transition.kind;
   };
   const identity = { instances: [i1, i2] };
   const split = { 1: 1, 2: 9_999 };
@@ -93,6 +93,29 @@ Deno.test("diff() reloads only for a service, a version or a sticky header that 
       {},
     ]
   ) assert.equal(reasons(change), "runtime", JSON.stringify(Object.keys(change)));
+});
+
+Deno.test("diff() says of each reload what kind of reason it has", () => {
+  const instances = [instance("i1"), instance("i2", { version: 2 })];
+  const identity = { identity: { instances } };
+  const before = planOf(identity);
+  const live = planOf({ identity: { instances, aliases: { live: 1 } } });
+  const ported = planOf({ identity: { instances, spec: { localPort: 5_001 } } });
+  const sticky = { live: { split: { 1: 1, 2: 9_999 }, stickyHeader: "x-user" } };
+  const kinds = (running: HaproxyPlan, services: Record<string, ServiceInit>, how: Assigning = {}) => {
+    const transition = diff(running, assign(wanted(services), running, how));
+    return transition.kind === "reload" ? transition.reasons.map(({ kind }) => kind) : assert.fail(transition.kind);
+  };
+  assert.deepEqual(kinds(before, { ...identity, teams: { instances } }), ["new_service"]);
+  const third = instance("i3", { version: 3 });
+  assert.deepEqual(kinds(before, { identity: { instances: [...instances, third] } }), ["new_version"]);
+  assert.deepEqual(kinds(live, identity), ["no_live_alias"]);
+  const slow = { instances, spec: { policy: { timeoutMs: 2_500 } } };
+  assert.deepEqual(kinds(before, { identity: slow }), ["other_form"]);
+  assert.deepEqual(kinds(before, { identity: { instances, aliases: sticky } }), ["sticky_header"]);
+  assert.deepEqual(kinds(before, { identity: { instances, spec: { localPort: 5_001 } } }), ["port"]);
+  assert.deepEqual(kinds(ported, identity), ["port"]);
+  assert.deepEqual(kinds(before, identity, { reloading: "refill", spares: 2 }), ["spares"]);
 });
 
 Deno.test("diff() changes one row in place, adds rows that stand alone, and does all else at one instant", () => {

@@ -118,10 +118,10 @@ export const EMPTY_PLAN: HaproxyPlan = {
   nextSlot: 1,
 };
 
-/** Value of a row whose route exists but has no instance that can be used. */
+/** Value of a row whose route exists but has no instance that can be used, and the backend that answers then. */
 export const NO_INSTANCES = "no_instances";
 
-/** Value of a row whose route takes no requests, as its instances speak none. */
+/** Value of a row whose route takes no requests, as its instances speak none, and the backend that answers then. */
 export const TCP_ONLY = "tcp_only";
 
 /** The instance that a server stands for. */

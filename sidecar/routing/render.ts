@@ -11,6 +11,7 @@ import {
   ServiceSpec_Balancer,
   ServiceSpec_Protocol,
 } from "../../proto/gen/portolan/v1/cluster_map_pb.ts";
+import { TIMEOUT_RANGE } from "../../proto/limits.ts";
 import { hostProblem } from "../../proto/names.ts";
 import type { Form, Pool, Servers, WantedRoute, WantedService } from "./plan.ts";
 import { usable, USUAL_FORM } from "./plan.ts";
@@ -53,8 +54,6 @@ export function render(name: string, service: Service, known: Known): Rendered {
   return { kind: "wanted", service: wanted, unresolved };
 }
 
-const MAX_TIMEOUT_MS = 600_000;
-
 const SPEAKS: Readonly<Partial<Record<ServiceSpec_Protocol, Form["speaks"]>>> = {
   [ServiceSpec_Protocol.H2C]: "h2c",
   [ServiceSpec_Protocol.TCP]: "tcp",
@@ -74,7 +73,7 @@ function formOf(spec: ServiceSpec | undefined): Form {
     speaks: SPEAKS[protocol] ?? USUAL_FORM.speaks,
     balancer: BALANCERS[balancer] ?? USUAL_FORM.balancer,
     // Silence that is longer than a whole call may take is no call any more. What is out of range is ignored.
-    answerMs: timeoutMs > 0 && timeoutMs <= MAX_TIMEOUT_MS ? timeoutMs : USUAL_FORM.answerMs,
+    answerMs: timeoutMs > 0 && timeoutMs <= TIMEOUT_RANGE[1] ? timeoutMs : USUAL_FORM.answerMs,
     maxConnections: limits?.maxConnections ?? USUAL_FORM.maxConnections,
     maxQueue: limits?.maxQueue ?? USUAL_FORM.maxQueue,
   };

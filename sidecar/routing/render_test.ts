@@ -60,6 +60,9 @@ Deno.test("render() leaves out instances whose host has no address, and says so"
   assert.deepEqual(rendered.unresolved, ['Cannot route to instance "i2": its host "b.internal" has no address']);
 });
 
+/** What only later versions of the contract have. */
+const NEWER: number = 99;
+
 Deno.test("render() refuses what is no service, with the reason", () => {
   const i1 = instance("i1");
   const split = { 1: 5000, 2: 5000 };
@@ -80,6 +83,8 @@ Deno.test("render() refuses what is no service, with the reason", () => {
     [/two versions or more/, service("identity", { aliases: { live: { split: { 1: 10_000 } } } })],
     [/sticky header "X"/, service("identity", { aliases: { live: { split, stickyHeader: "X" } } })],
     [/sticky header "host"/, service("identity", { aliases: { live: { split, stickyHeader: "host" } } })],
+    [/Cannot use protocol 99: this sidecar does not know it/, raw({ spec: { protocol: NEWER } })],
+    [/balancer 99/, raw({ spec: { balancer: NEWER } })],
     [/only a split can be sticky/, raw({ aliases: [{ name: "live", route: { version: 1, stickyHeader: "x" } }] })],
     [/it leads nowhere/, raw({ aliases: [{ name: "live" }] })],
     [

@@ -6,7 +6,7 @@ import { ALL_BUCKETS, inTenths, sharePrefixes } from "./shares.ts";
 type Rows = HaproxyPlan["routes"];
 type Row = readonly [key: string, value: string];
 
-export interface Placed {
+export interface ToRow {
   readonly wanted: Wanted;
   readonly slots: Slots;
   /** By slot. */
@@ -19,7 +19,7 @@ export interface Placed {
 }
 
 /** The rows; the same object as before where they are the same, so that nobody has to compare or print it again. */
-export function rowsOf({ wanted, slots, backends, stickyHeaders, before, frozen }: Placed): Rows {
+export function rowsOf({ wanted, slots, backends, stickyHeaders, before, frozen }: ToRow): Rows {
   const rows = new Map(frozen.size === 0 ? [] : [...before].filter(([key]) => frozen.has(serviceOf(key))));
   let byRoute: ReadonlyMap<string, readonly Row[]> | undefined;
   const kept = () => byRoute ??= Map.groupBy(before, ([key]) => key.slice(0, key.indexOf("/")));

@@ -7,6 +7,7 @@ import {
   ServiceSpec_Balancer,
   ServiceSpec_Protocol,
 } from "../../proto/gen/portolan/v1/cluster_map_pb.ts";
+import { LIMIT_RANGE, WEIGHT_RANGE } from "../../proto/limits.ts";
 import { aliasProblem, hostProblem, MAX_VERSION, nameProblem, stickyHeaderProblem } from "../../proto/names.ts";
 
 /** Why a service that came over the wire is none that can be routed, as a sentence; `undefined` if it is one. */
@@ -21,10 +22,10 @@ export function serviceProblem(service: Service): string | undefined {
 
 /** What a newer control plane may say that is not known here, and what no control plane says. */
 function specProblem({ protocol, balancer, limits, localPort }: ServiceSpec): string | undefined {
-  return number("protocol", protocol, 0, ServiceSpec_Protocol.TLS) ??
-    number("balancer", balancer, 0, ServiceSpec_Balancer.RING_HASH) ??
-    number("maxConnections", limits?.maxConnections ?? 0, 0, 1_000_000) ??
-    number("maxQueue", limits?.maxQueue ?? 0, 0, 1_000_000) ??
+  return unknown("protocol", protocol, ServiceSpec_Protocol) ??
+    unknown("balancer", balancer, ServiceSpec_Balancer) ??
+    number("maxConnections", limits?.maxConnections ?? 0, ...LIMIT_RANGE) ??
+    number("maxQueue", limits?.maxQueue ?? 0, ...LIMIT_RANGE) ??
     (localPort === undefined ? undefined : number("localPort", localPort, 1, 65_535));
 }
 
@@ -33,7 +34,7 @@ function instanceProblem(instance: Instance): string | undefined {
     text("host", instance.host, hostProblem) ??
     number("port", instance.port, 1, 65_535) ??
     number("version", instance.version, 1, MAX_VERSION) ??
-    number("weight", instance.weight, 0, 256);
+    number("weight", instance.weight, ...WEIGHT_RANGE);
 }
 
 function aliasRouteProblem({ name, route }: Alias): string | undefined {
@@ -75,6 +76,11 @@ function text(what: string, value: string, problemOf: (text: string) => string |
 function number(what: string, value: number, least: number, most: number): string | undefined {
   if (Number.isInteger(value) && value >= least && value <= most) return undefined;
   return `Cannot use ${what} ${value}: expected a whole number from ${least} to ${most}`;
+}
+
+/** An enum has its numbers' names under them. */
+function unknown(what: string, value: number, names: Readonly<Record<number, string>>): string | undefined {
+  return names[value] === undefined ? `Cannot use ${what} ${value}: this sidecar does not know it` : undefined;
 }
 
 function twice(what: string, values: readonly string[]): string | undefined {

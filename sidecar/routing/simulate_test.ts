@@ -58,7 +58,7 @@ Deno.test("simulate() agrees with a real HAProxy, command by command", async () 
     running = settled(next);
     assert.deepEqual(await observed(rig.data.workerSocket(generation)), expected(running), `seed ${seed}: deleted`);
   }
-  assert.ok(told > 100, `only ${told} commands were told with seed ${seed}`);
+  assert.ok(told > 20, `only ${told} commands were told with seed ${seed}`);
 });
 
 /** A port that chance chooses may be somebody else's. */

@@ -23,7 +23,14 @@ export interface RigOptions extends
   Partial<
     Pick<
       ReconcileOptions,
-      "reloadEveryMs" | "deleteAfterMs" | "lookup" | "spares" | "refillAfterMs" | "portRetryMs" | "isEjected"
+      | "reloadEveryMs"
+      | "deleteAfterMs"
+      | "lookup"
+      | "spares"
+      | "refillAfterMs"
+      | "portRetryMs"
+      | "isEjected"
+      | "oldWorkers"
     >
   > {
   readonly timeouts?: Partial<Timeouts>;

@@ -1,7 +1,7 @@
 /** A watcher that does all that the protocol allows: waits, comes and goes, follows something else on the same stream. */
 import type { Part } from "../../proto/gen/portolan/v1/discovery_pb.ts";
+import { Inbox } from "../../proto/testing/inbox.ts";
 import { Folded } from "./folded.ts";
-import { Inbox } from "./inbox.ts";
 import { type At, type Update, updateOf, WatchOracle } from "./oracle_watch.ts";
 import { openRawWatch, type RawWatch } from "./raw_watch.ts";
 import { between, type Chance, someOf } from "./seed.ts";

@@ -7,8 +7,9 @@ import { testControlPlane, testPorts } from "../../control-plane/transport/testi
 import { type Instance, Instance_Status } from "../../proto/gen/portolan/v1/cluster_map_pb.ts";
 import { Follower_Kind } from "../../proto/gen/portolan/v1/discovery_pb.ts";
 import { formatAddress } from "../../proto/settings.ts";
-import { type Ports, REAL } from "../../sdk-ts/backoff.ts";
+import { turn } from "../../proto/testing/turn.ts";
 import { follow, type Following } from "../../sdk-ts/follow.ts";
+import { type Ports, REAL } from "../../sdk-ts/ports.ts";
 import { register, type Registration } from "../../sdk-ts/register.ts";
 
 /** Short: a test waits for one to run out. */
@@ -164,8 +165,4 @@ async function until(map: Following, holds: (instances: readonly Instance[]) => 
     if (holds([...services.values()].flatMap(({ instances }) => instances))) return;
   }
   assert.fail("the map is not followed any more");
-}
-
-function turn(): Promise<void> {
-  return new Promise((done) => setTimeout(done, 1));
 }

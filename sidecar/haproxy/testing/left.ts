@@ -1,4 +1,5 @@
 /** A HAProxy as a sidecar that was killed leaves it, for one that adopts it. */
+import { turn } from "../../../proto/testing/turn.ts";
 import { CONFIG_FILE, MASTER_SOCKET } from "../../config/names.ts";
 import type { DataFolder } from "../data_folder.ts";
 import { processes } from "../master.ts";
@@ -19,8 +20,4 @@ export async function leaveHaproxy(data: DataFolder): Promise<Deno.ChildProcess>
   // Nobody reads what it says any more.
   await left.stderr.cancel();
   return left;
-}
-
-export function turn(): Promise<void> {
-  return new Promise((done) => setTimeout(done, 1));
 }

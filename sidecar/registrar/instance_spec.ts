@@ -10,7 +10,7 @@ export interface Home {
 }
 
 /** All that the map is told of an instance. */
-export interface Form {
+export interface InstanceSpec {
   readonly host: string;
   readonly port: number;
   readonly version: number;
@@ -20,20 +20,20 @@ export interface Form {
   readonly metadata: Readonly<Record<string, string>>;
 }
 
-/** What the file says goes before what the sidecar knows. Equal forms have equal texts. */
-export function formOf({ port, version, weight, ...file }: ServiceFile, home: Home): Form {
+/** What the file says goes before what the sidecar knows. Equal ones have equal texts. */
+export function specOf({ port, version, weight, ...file }: ServiceFile, home: Home): InstanceSpec {
   const zone = file.zone ?? home.zone;
   const metadata = Object.fromEntries(Object.entries(file.metadata).sort(([a], [b]) => a < b ? -1 : 1));
   const host = file.host ?? home.advertise;
   return { host, port, version, weight, ...(zone !== undefined && { zone }), hostId: home.hostId, metadata };
 }
 
-/** Two forms are the same if their texts are. */
-export function textOfForm(form: Partial<Form>): string {
-  return JSON.stringify(form);
+/** Two are the same if their texts are. */
+export function textOfSpec(spec: Partial<InstanceSpec>): string {
+  return JSON.stringify(spec);
 }
 
-/** The host id in the text of a form; `undefined` where there is none. */
+/** The host id in such a text; `undefined` where there is none. */
 export function hostIdIn(text: string): string | undefined {
   try {
     const { hostId } = JSON.parse(text) as Partial<Record<string, unknown>>;

@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { Instance_Status, type Service, ServiceSchema } from "../proto/gen/portolan/v1/cluster_map_pb.ts";
 import { PartSchema } from "../proto/gen/portolan/v1/discovery_pb.ts";
 import { fold, type Held, NOTHING } from "./fold.ts";
-import { keep, KEEP_MS, type Kept, NOTHING_KEPT, routed } from "./keep.ts";
+import { keep, KEEP_MS, type Kept, NOTHING_KEPT, routed } from "./old_epoch.ts";
 
 const { PASSING, UNKNOWN } = Instance_Status;
 

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { status } from "@grpc/grpc-js";
 import type { RegisterRequest } from "../proto/gen/portolan/v1/registry_pb.ts";
+import { turn } from "../proto/testing/turn.ts";
 import { type Keeping, type KeepOptions, keepRegistered } from "./register.ts";
 import { TestClock } from "./testing/clock.ts";
 import { beat, hear, options, Plane, said, TTL_MS, untilNext } from "./testing/plane.ts";
@@ -172,8 +173,4 @@ function keep(plane: Plane, clock: TestClock, id = "i1", more: Partial<KeepOptio
 async function retry({ begun }: TestClock, failures: number): Promise<number> {
   while (begun.length < failures) await turn();
   return begun[failures - 1] as number;
-}
-
-function turn(): Promise<void> {
-  return new Promise((done) => setTimeout(done, 1));
 }

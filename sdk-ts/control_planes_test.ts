@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { ControlPlanes } from "./persist.ts";
+import { ControlPlanes } from "./control_planes.ts";
 
 Deno.test("ControlPlanes go on to the next one once, however many calls fail at one, and however late", () => {
   const planes = new ControlPlanes(["a:1", "b:1", "a:1"]);

@@ -2,29 +2,10 @@ import { type ServiceError } from "@grpc/grpc-js";
 import { RegistryService } from "../proto/gen/portolan/v1/registry_pb.ts";
 import { type Client, createClient } from "../proto/grpc.ts";
 import type { Log } from "../proto/log.ts";
-import { FINAL_CODES, type Ports, reconnectDelay } from "./backoff.ts";
+import { FINAL_CODES, reconnectDelay } from "./backoff.ts";
+import type { ControlPlanes } from "./control_planes.ts";
+import type { Ports } from "./ports.ts";
 import { reasonOf } from "./reason.ts";
-
-/** Control planes that are tried in turn. What one call learns of them, the next one knows. */
-export class ControlPlanes {
-  readonly #addresses: readonly string[];
-  #at = 0;
-
-  /** `host:port` of each, one at least. */
-  constructor(addresses: readonly string[]) {
-    this.#addresses = addresses;
-  }
-
-  /** The one to ask. */
-  get current(): { readonly address: string; readonly at: number } {
-    return { address: this.#addresses[this.#at] as string, at: this.#at };
-  }
-
-  /** This one did not answer, or not well. */
-  failed(at: number): void {
-    if (at === this.#at) this.#at = (at + 1) % this.#addresses.length;
-  }
-}
 
 /** A change of the map, and how it is tried. */
 export interface Write<T> {
@@ -47,7 +28,7 @@ export interface Write<T> {
 const TRY_MS = 5_000;
 
 /** Tries until a control plane answers or the signal ends it; throws a refusal. */
-export async function persist<T>(write: Write<T>, { random, sleep }: Ports): Promise<T> {
+export async function retryWrite<T>(write: Write<T>, { random, sleep }: Ports): Promise<T> {
   const { what, controlPlanes, log, signal, despiteRefusals } = write;
   for (let failures = 1;; failures++) {
     const { address, at } = controlPlanes.current;
