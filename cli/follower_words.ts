@@ -47,7 +47,8 @@ export function laggardWords(
   const ago = lastSeen ? `, last heard ${Math.max(0, Math.round((nowMs - timestampMs(lastSeen)) / 1000))} s ago` : "";
   return [
     ...(connected ? [] : [`not connected${ago}`]),
-    ...behindWords(applied, revision, running),
+    // Who is away has said nothing to this control plane, whatever it has applied.
+    ...(connected || applied ? behindWords(applied, revision, running) : []),
     ...refused.map(({ service, reason }) => `cannot use service "${service}": ${reason}`),
   ].join("; ") || `at position ${applied && formatPosition(applied)}`;
 }

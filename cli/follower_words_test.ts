@@ -41,9 +41,10 @@ Deno.test("laggardWords() says everything that keeps a follower back", () => {
     laggardWords(create(FollowerStateSchema, init), 9n, position, nowMs);
   assert.equal(
     words({ connected: false, lastSeen: timestampFromMs(nowMs - 12_400) }),
-    "not connected, last heard 12 s ago; has applied nothing yet",
+    "not connected, last heard 12 s ago",
   );
   assert.equal(words({ connected: false, applied: at(9n) }), "not connected");
+  assert.equal(words({ connected: true }), "has applied nothing yet");
   assert.equal(words({ connected: true, applied: at(7n) }), "behind, at revision 7");
   assert.equal(
     words({ connected: true, applied: at(9n), refused: [{ service: "identity", reason: "too many rows" }] }),

@@ -29,7 +29,7 @@ export function summary({ http, grpc, egress, admin, realm, data, demo }: Starte
   const put = `curl -X PUT ${map}/map/instances/one -d '{"host":"127.0.0.1","port":${http.port}}'`;
   const tries = [
     ["Call a service by its name", `curl -H 'Portolan-Service: teams' ${calls}/`],
-    ["Put an instance on the map (this control plane's own port), then call it", put],
+    ["Put an instance on the map, here the port of the control plane itself, then call it", put],
     ["", `curl -H 'Portolan-Service: map' ${calls}/healthz`],
     [
       "Send a tenth of the calls to version 2, or take an instance out",
