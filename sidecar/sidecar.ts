@@ -98,7 +98,7 @@ function heard(ended: Ended, { parts, ejecting, accessLog, reconciler }: Hearing
   const target = targetOf(ended, reconciler.routed);
   ejecting.heard(ended);
   parts.measures?.heard(ended, target);
-  accessLog.add(accessLine(ended, target));
+  if (accessLog.isOn) accessLog.add(accessLine(ended, target));
 }
 
 /** `undefined` where no services are to be registered. */

@@ -48,9 +48,11 @@ export class AccessListener implements AsyncDisposable {
 
   async #hear(): Promise<void> {
     const { log } = this.#options;
+    // One for all: the runtime would make, and collect, another 64 KiB for each line.
+    const buffer = new Uint8Array(65_536);
     while (!this.#stop.signal.aborted) {
       try {
-        const [bytes] = await this.#socket.receive();
+        const [bytes] = await this.#socket.receive(buffer);
         this.#take(this.#decoder.decode(bytes));
       } catch (error) {
         if (this.#stop.signal.aborted) return;

@@ -23,6 +23,11 @@ export class AccessLog implements AsyncDisposable {
     this.#log = log;
   }
 
+  /** Whether anybody wants lines at all. */
+  get isOn(): boolean {
+    return this.#sink !== undefined;
+  }
+
   /** Lines that nobody took. */
   get dropped(): number {
     return this.#dropped;

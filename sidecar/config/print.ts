@@ -1,5 +1,5 @@
 /** A plan as HAProxy reads it: haproxy.cfg and the map file. Pure; whatever is no checked word throws. */
-import { type EgressSettings, egressText } from "./print_egress.ts";
+import { type EgressSettings, egressText, type Frontends } from "./print_egress.ts";
 import type { Backend, Form, HaproxyPlan, Server } from "../routing/plan.ts";
 import { NO_ROOM_ANSWER } from "./answers.ts";
 import { formText } from "./form.ts";
@@ -26,7 +26,7 @@ export function print(plan: HaproxyPlan, settings: EgressSettings, { generation,
     position,
     config: joined([
       headText(plan, settings, generation),
-      egressText(settings, generation, plan),
+      frontendsText(plan, settings, generation),
       ...Array.from(plan.backends.values(), (backend) => remembered(printedBackends, backend, backendText)),
       remembered(printedSpares, plan.spares, sparesText),
     ]),
@@ -39,7 +39,7 @@ export function rowText(key: string, value: string): Text {
   return line`${Word.rowKey(key)} ${Word.rowValue(key, value)}`;
 }
 
-// A change touches a few objects of many; the others are the same as before.
+// A change touches a few things of many; the others are the same as before.
 const printedBackends = new WeakMap<Backend, Text>();
 const printedSpares = new WeakMap<HaproxyPlan["spares"], Text>();
 const printedRoutes = new WeakMap<HaproxyPlan["routes"], Text>();
@@ -47,6 +47,42 @@ const printedRoutes = new WeakMap<HaproxyPlan["routes"], Text>();
 function remembered<K extends WeakKey>(known: WeakMap<K, Text>, key: K, print: (key: K) => Text): Text {
   const text = known.get(key) ?? print(key);
   known.set(key, text);
+  return text;
+}
+
+/** Prints entries, those that were not printed the last time. */
+class Entries {
+  #last: ReadonlyMap<string, { readonly value: string; readonly text: Text }> = new Map();
+
+  constructor(private readonly print: (key: string, value: string) => Text) {}
+
+  text(entries: Iterable<readonly [key: string, value: string]>): Text {
+    const printed = new Map<string, { readonly value: string; readonly text: Text }>();
+    for (const [key, value] of entries) {
+      const known = this.#last.get(key);
+      printed.set(key, known?.value === value ? known : { value, text: this.print(key, value) });
+    }
+    this.#last = printed;
+    return joined(Array.from(printed.values(), ({ text }) => text));
+  }
+}
+
+const rows = new Entries(rowText);
+const spareBackends = new Entries((slot) =>
+  joined([line`# spare`, line`backend ${Word.slot(slot)} from service`, line``])
+);
+
+let printedEgress: Frontends & { settings: EgressSettings; generation: number; text: Text } | undefined;
+
+/** They change with a reload only. */
+function frontendsText({ listeners, stickyHeaders }: Frontends, settings: EgressSettings, generation: number): Text {
+  const last = printedEgress;
+  if (
+    last?.settings === settings && last.generation === generation && last.listeners === listeners &&
+    last.stickyHeaders === stickyHeaders
+  ) return last.text;
+  const text = egressText(settings, generation, { listeners, stickyHeaders });
+  printedEgress = { listeners, stickyHeaders, settings, generation, text };
   return text;
 }
 
@@ -62,11 +98,11 @@ function headText({ nextSlot, stickyHeaders }: HaproxyPlan, { realm }: EgressSet
 }
 
 function sparesText(spares: readonly string[]): Text {
-  return joined(spares.map((slot) => joined([line`# spare`, line`backend ${Word.slot(slot)} from service`, line``])));
+  return spareBackends.text(spares.map((slot) => [slot, slot]));
 }
 
 function routesText(routes: HaproxyPlan["routes"]): Text {
-  return joined(Array.from(routes, ([key, value]) => rowText(key, value)));
+  return rows.text(routes);
 }
 
 function backendText(backend: Backend): Text {

@@ -21,8 +21,11 @@ export interface EgressSettings {
   readonly timeouts: Timeouts;
 }
 
+/** What the frontends are printed from. */
+export type Frontends = Pick<HaproxyPlan, "listeners" | "stickyHeaders">;
+
 /** Everything ahead of the service backends. */
-export function egressText(settings: EgressSettings, generation: number, plan: HaproxyPlan): Text {
+export function egressText(settings: EgressSettings, generation: number, plan: Frontends): Text {
   return joined([
     baseText(settings.timeouts, generation),
     rulesText(settings, plan),
@@ -36,7 +39,7 @@ export function egressText(settings: EgressSettings, generation: number, plan: H
 }
 
 /** What every request goes through, as defaults of the frontends. Each rule costs each request: the usual one ends early. */
-function rulesText({ realm }: EgressSettings, { listeners, stickyHeaders }: HaproxyPlan): Text {
+function rulesText({ realm }: EgressSettings, { listeners, stickyHeaders }: Frontends): Text {
   return joined([
     line`defaults egress from base`,
     ACCESS_LOG,

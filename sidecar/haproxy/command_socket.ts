@@ -19,6 +19,7 @@ export class CommandSocket implements Disposable {
   readonly #buffer = new Uint8Array(65_536);
   readonly #late: ReturnType<typeof setTimeout>;
   #received = "";
+  #greeted = false;
   #closed = false;
 
   private constructor(connection: Deno.Conn, withinMs = PATIENCE_MS) {
@@ -26,11 +27,11 @@ export class CommandSocket implements Disposable {
     this.#late = setTimeout(() => this[Symbol.dispose](), withinMs);
   }
 
-  /** Connects; throws while nobody listens at `path`. */
+  /** Connects; throws while nobody listens at `path`. That HAProxy has taken the connection is known with the first answer. */
   static async open(path: string): Promise<CommandSocket> {
     const socket = new CommandSocket(await Deno.connect({ transport: "unix", path }));
     try {
-      await socket.#ask("prompt");
+      await socket.#write("prompt\n");
       return socket;
     } catch (error) {
       socket[Symbol.dispose]();
@@ -44,6 +45,12 @@ export class CommandSocket implements Disposable {
     await socket.#write(`${command}\nquit\n`);
     while (await socket.#receive());
     return socket.#received;
+  }
+
+  /** Resolves once HAProxy has taken the connection. */
+  async greeted(): Promise<void> {
+    if (!this.#greeted) await this.#answer();
+    this.#greeted = true;
   }
 
   /** Sends one command, and rows below it for those that take some; the answer comes without its line ends. */
@@ -83,6 +90,11 @@ export class CommandSocket implements Disposable {
   }
 
   async #read(): Promise<string> {
+    await this.greeted();
+    return await this.#answer();
+  }
+
+  async #answer(): Promise<string> {
     for (;;) {
       const end = this.#received.indexOf(PROMPT);
       if (end >= 0) {

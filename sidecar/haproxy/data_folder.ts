@@ -33,6 +33,8 @@ export class DataFolder implements Disposable {
   readonly path: string;
   readonly #lock: Deno.FsFile;
   #installed: Installed | undefined;
+  /** Files that may not be on disk yet. */
+  readonly #unsynced = new Set<string>();
 
   private constructor(path: string, lock: Deno.FsFile) {
     this.path = path;
@@ -108,8 +110,9 @@ export class DataFolder implements Disposable {
   }
 
   /**
-   * Puts the files in place, those that differ; whoever reads them later finds both as they were, or both new. Answers
-   * with the way back.
+   * Puts the files in place, those that differ; whoever reads them later finds both as they were, or both new, also if
+   * this program is killed now. A machine that loses its power before `sync` may be left with a file that is not whole,
+   * and knows it by the checksum. Answers with the way back.
    */
   install({ config, routes, position }: Files): () => void {
     const before = this.#installed;
@@ -117,6 +120,24 @@ export class DataFolder implements Disposable {
     return () => {
       if (before) this.#put(before);
     };
+  }
+
+  /** Resolves when all that is in place is on disk. */
+  async sync(): Promise<void> {
+    if (this.#unsynced.size === 0) return;
+    const names = [...this.#unsynced];
+    this.#unsynced.clear();
+    try {
+      // The names are on disk only with the folder.
+      for (const name of [...names, "."]) {
+        using file = await Deno.open(join(this.path, name));
+        await file.sync();
+      }
+    } catch (error) {
+      for (const name of names) this.#unsynced.add(name);
+      throw error;
+    }
+    failPoint("files on disk");
   }
 
   /** Remembers, beyond the end of this program, that a HAProxy is being started which does not listen yet. */
@@ -193,7 +214,7 @@ export class DataFolder implements Disposable {
     for (const name of [NEXT_ROUTES, `${ROUTES_FILE}.new`, `${CONFIG_FILE}.new`]) this.#remove(name);
   }
 
-  /** On disk before it is in place: after a crash the file is the old one or the new one. */
+  /** Whoever reads it finds the old file or the new one. */
   #replace(name: string, text: string): void {
     this.#write(name, text);
     this.#rename(`${name}.new`, name);
@@ -205,8 +226,8 @@ export class DataFolder implements Disposable {
   }
 
   /**
-   * Beside its place, and on disk. Synchronous, as a change is routed only after it, and each hop to a thread and back
-   * costs as much as the write itself.
+   * Beside its place. Synchronous, as a change is routed only after it, and each hop to a thread and back costs as much
+   * as the write itself.
    */
   #write(name: string, text: string): void {
     const file = Deno.openSync(join(this.path, `${name}.new`), {
@@ -218,12 +239,11 @@ export class DataFolder implements Disposable {
     try {
       const bytes = new TextEncoder().encode(text);
       for (let at = 0; at < bytes.length;) at += file.writeSync(bytes.subarray(at));
-      failPoint(`${name} written`);
-      file.syncDataSync();
     } finally {
       file.close();
     }
-    failPoint(`${name} synced`);
+    this.#unsynced.add(name);
+    failPoint(`${name} written`);
   }
 
   #rename(from: string, to: string): void {

@@ -27,8 +27,9 @@ export async function terminate(running: Running): Promise<void> {
 /** Has the worker stop, and waits until no request is under way in it. */
 async function whenQuiet(socketPath: string, withinMs: number, stop: () => Promise<void>): Promise<void> {
   const deadline = AbortSignal.timeout(withinMs);
-  // Connected before: a worker that stops takes no new connection, not for commands either.
   using socket = await CommandSocket.open(socketPath).catch(() => undefined);
+  // Before: a worker that stops takes no new connection, not for commands either.
+  await socket?.greeted().catch(() => {});
   await stop();
   try {
     while (socket && !deadline.aborted && await requestsUnderWay(socket) > 0) await sleep(20, deadline);

@@ -111,6 +111,7 @@ export class Haproxy implements AsyncDisposable {
     await this.#data.check(files.config);
     refuseTaken(files.config.text, "");
     this.#data.install(files);
+    await this.#data.sync();
     await this.#begin(1);
   }
 
@@ -145,8 +146,8 @@ export class Haproxy implements AsyncDisposable {
   }
 
   /**
-   * Installs the files, then says `commands` to the worker. Throws `Unexpected` when they are not all done, `Down` while
-   * HAProxy does not start.
+   * Installs the files, then says `commands` to the worker; when it resolves, the files are on disk, which nobody's call
+   * has waited for. Throws `Unexpected` when commands are not all done, `Down` while HAProxy does not start.
    */
   async update(print: Printer, commands: readonly Command[]): Promise<void> {
     await this.#restarts.settled();
@@ -157,6 +158,7 @@ export class Haproxy implements AsyncDisposable {
       throw error instanceof Unexpected ? error : new Unexpected((error as Error).message);
     }
     failPoint("commands of an update");
+    await this.#data.sync();
   }
 
   /**
@@ -174,6 +176,7 @@ export class Haproxy implements AsyncDisposable {
     const undo = this.#data.install(files);
     this.#generation = generation;
     try {
+      await this.#data.sync();
       // A master that has died a moment ago, or dies now, is started again from these files.
       await this.#reload();
     } catch (error) {

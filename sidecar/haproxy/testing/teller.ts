@@ -5,9 +5,12 @@ export async function startTeller(text: string): Promise<AsyncDisposable & { rea
   const folder = await Deno.makeTempDir({ prefix: "teller-" });
   const path = `${folder}/worker.sock`;
   const listener = Deno.listen({ transport: "unix", path });
-  const answer = new TextEncoder().encode(`${text}\n> `);
   const serve = async (connection: Deno.Conn) => {
-    for await (const _ of connection.readable.values({ preventCancel: true })) await connection.write(answer);
+    const said = connection.readable.pipeThrough(new TextDecoderStream(), { preventCancel: true });
+    for await (const lines of said) {
+      const answers = `${text}\n> `.repeat(lines.split("\n").length - 1);
+      await connection.write(new TextEncoder().encode(answers));
+    }
   };
   const served = (async () => {
     const talks: Promise<void>[] = [];
