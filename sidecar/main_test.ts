@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import { serveFake } from "../sdk-ts/testing/control_plane.ts";
 import { at, hear, sessions } from "../sdk-ts/testing/sessions.ts";
+import { instance, service } from "./testing/maps.ts";
 import { freePort } from "./testing/rig.ts";
 
 const ROOT = fileURLToPath(new URL("../", import.meta.url));
@@ -37,11 +38,17 @@ Deno.test("the program says which setting it cannot do, and ends", async () => {
     if (args.length === 0) {
       const session = await open.next();
       const { subscription } = await hear(session, "subscribe");
-      session.send(subscription, { ...at(1n, 1n), complete: true });
+      session.send(subscription, {
+        ...at(1n, 1n),
+        set: [service("identity", { instances: [instance("i1")] })],
+        complete: true,
+      });
     }
     const { code, stderr } = await output;
     assert.equal(code, 1);
-    return new TextDecoder().decode(stderr);
+    const said = new TextDecoder().decode(stderr);
+    assert.ok(!said.includes("refuses services"), said);
+    return said;
   };
   try {
     assert.match(await sentence("--admin", address), /Cannot listen on 127\.0\.0\.1:[0-9]+ \(--admin\): somebody/);

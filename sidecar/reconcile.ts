@@ -304,6 +304,8 @@ export class Reconciler {
     if (refusal instanceof PortTaken) {
       const asking = [...this.#wishes.wanted.values()].filter(({ localPort }) => localPort === refusal.port);
       if (asking.length > 0) return this.look(asking.map(({ name }) => name));
+      // The port for all: no service is to blame.
+      if (!this.running) throw refusal;
     }
     const services = await revertGuilty(refusal, this.#wishes, this.#plan, (wanted) => {
       const plan = settled(this.#assign(wanted, "refill"));
