@@ -211,6 +211,7 @@ export class Reconciler {
     // that comes from here on makes a step of its own.
     if (!this.#arrivals.expect(snapshot, this.#wishes.pending)) return;
     const waiting = await this.#bring();
+    await this.#options.data.sync();
     const reached = waiting && this.#arrivals.reached(waiting);
     if (reached) {
       this.#options.following.applied(reached.position, this.refused.slice(0, MOST_REPORTED));
@@ -300,12 +301,11 @@ export class Reconciler {
   /** HAProxy refuses what is wanted: what it can take is had by another turn. */
   async #accuse(refusal: Refused): Promise<void> {
     this.#wake.set();
-    // It is asked for again, found to be taken, and had when it is free.
     if (refusal instanceof PortTaken) {
       const asking = [...this.#wishes.wanted.values()].filter(({ localPort }) => localPort === refusal.port);
-      if (asking.length > 0) return this.look(asking.map(({ name }) => name));
       // The port for all: no service is to blame.
-      if (!this.running) throw refusal;
+      if (asking.length === 0) throw refusal;
+      return this.#wishes.losePort(asking.map(({ name }) => name), refusal.message);
     }
     const services = await revertGuilty(refusal, this.#wishes, this.#plan, (wanted) => {
       const plan = settled(this.#assign(wanted, "refill"));

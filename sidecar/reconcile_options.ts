@@ -11,7 +11,7 @@ import type { TakenOver } from "./take_over.ts";
 export interface ReconcileOptions {
   readonly following: Pick<Following, "applied" | typeof Symbol.asyncIterator>;
   readonly haproxy: Pick<Haproxy, "start" | "update" | "reload" | "deleteServers" | "loads" | "down" | "amend">;
-  readonly data: Pick<DataFolder, "check">;
+  readonly data: Pick<DataFolder, "check" | "sync">;
   readonly egress: EgressSettings;
   readonly log: Log;
   /** What HAProxy runs already. */

@@ -19,7 +19,7 @@ function pickyHaproxy(...dislikes: readonly string[]) {
     taken.push(config.text);
   };
   const deleteServers = () => Promise.resolve([]);
-  const never = { down: undefined, amend: () => false };
+  const never = { down: undefined, amend: () => false, sync: () => Promise.resolve() };
   return { start: load, reload: load, update: load, deleteServers, loads: 1, check, taken, ...never };
 }
 

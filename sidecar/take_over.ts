@@ -3,6 +3,7 @@ import type { Log } from "../proto/log.ts";
 import { parse } from "./config/parse.ts";
 import { type Files, print } from "./config/print.ts";
 import type { EgressSettings } from "./config/print_egress.ts";
+import { Word } from "./config/text.ts";
 import type { DataFolder } from "./haproxy/data_folder.ts";
 import type { Haproxy } from "./haproxy/haproxy.ts";
 import { diff } from "./routing/diff.ts";
@@ -54,8 +55,14 @@ export async function takeOver({ data, haproxy, egress, log }: TakeOverOptions):
     return { plan, position };
   } catch (error) {
     log.warn("HAProxy does not do what its files say: reloading with the first map", { reason: error });
-    return { plan, position, unknown: (error as Error).message };
+    return { plan: withHeld(plan, config, egress), position, unknown: (error as Error).message };
   }
+}
+
+/** The plan with those ports alone that HAProxy has by `config` at the address of today's settings. */
+function withHeld(plan: HaproxyPlan, config: string, { egress: { host } }: EgressSettings): HaproxyPlan {
+  const bind = (port: number) => `  bind ${Word.socketAddress(host, port).text}\n`;
+  return { ...plan, listeners: new Map([...plan.listeners].filter(([port]) => config.includes(bind(port)))) };
 }
 
 /**

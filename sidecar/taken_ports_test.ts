@@ -40,6 +40,25 @@ Deno.test("ports that others take while HAProxy is dead cost their services thes
   assert.equal((await get(http, "/")).body, "one");
 });
 
+Deno.test("a service in its last good form, whose port was taken while HAProxy was dead, keeps nobody else back", async () => {
+  await using one = startBackend("one");
+  await using rig = await startRig({ portRetryMs: 50 });
+  const instances = [instance("i1", { port: one.port })];
+  const own = freePort();
+  await rig.map.change(service("http", { instances, spec: { localPort: own } }));
+  // What a newer control plane may say.
+  await rig.map.change(service("http", { instances, spec: { localPort: own, protocol: 77 as Protocol } }));
+  Deno.kill(rig.haproxy.workerPid, "SIGKILL");
+  using _ = await rob(own);
+  while (rig.haproxy.down === undefined) await turn();
+  while (rig.haproxy.down !== undefined || rig.haproxy.workerPid === 0) await turn();
+  const refused = await rig.map.change(service("late", { instances }));
+  assert.deepEqual(refused.map(({ service }) => service), ["http"]);
+  for (const name of ["http", "late"]) {
+    assert.equal((await get(rig.port, "/", `Portolan-Service: ${name}`)).body, "one", name);
+  }
+});
+
 Deno.test("while somebody else has the egress port it is tried on, and said why; what has changed comes with the port", async () => {
   await using one = startBackend("one");
   await using rig = await startRig();

@@ -124,6 +124,19 @@ export class Wishes {
     return [...this.#unproven];
   }
 
+  /** Somebody else has their port: they are wanted without it until they are taken in again, when it may be free. */
+  losePort(names: readonly string[], reason: string): void {
+    for (const name of names) {
+      const service = this.#wanted.get(name);
+      if (!service) continue;
+      const { localPort: _, ...elsewhere } = service;
+      this.#wanted.set(name, elsewhere);
+      this.#portless.add(name);
+      const before = this.#refused.get(name);
+      this.#refused.set(name, before === undefined ? reason : `${before}; ${reason}`);
+    }
+  }
+
   /** HAProxy does not take these services as they are: back to the forms that it last ran. */
   revert(names: readonly string[], reason: string): void {
     for (const name of names) {

@@ -146,8 +146,8 @@ export class Haproxy implements AsyncDisposable {
   }
 
   /**
-   * Installs the files, then says `commands` to the worker; when it resolves, the files are on disk, which nobody's call
-   * has waited for. Throws `Unexpected` when commands are not all done, `Down` while HAProxy does not start.
+   * Installs the files, then says `commands` to the worker. No call waits for the files to be on disk, too: that is the
+   * data folder's `sync`. Throws `Unexpected` when commands are not all done, `Down` while HAProxy does not start.
    */
   async update(print: Printer, commands: readonly Command[]): Promise<void> {
     await this.#restarts.settled();
@@ -158,7 +158,6 @@ export class Haproxy implements AsyncDisposable {
       throw error instanceof Unexpected ? error : new Unexpected((error as Error).message);
     }
     failPoint("commands of an update");
-    await this.#data.sync();
   }
 
   /**
@@ -185,7 +184,10 @@ export class Haproxy implements AsyncDisposable {
       throw error;
     }
     failPoint("a reload");
-    await this.#data.removeSockets(generation);
+    // It runs by these files now, whatever else fails.
+    await this.#data.removeSockets(generation).catch((error) => {
+      this.#log.warn("Cannot remove sockets of older workers", { reason: error });
+    });
     failPoint("sockets of older workers");
     await this.#oldWorkers.settle();
   }

@@ -6,6 +6,11 @@
  */
 import { Refused } from "./data_folder.ts";
 
+interface Bind {
+  readonly hostname: string;
+  readonly port: number;
+}
+
 /** Somebody else has a port that HAProxy was to listen at. */
 export class PortTaken extends Refused {
   constructor(message: string, readonly port: number) {
@@ -20,14 +25,19 @@ export class PortTaken extends Refused {
 export function refuseTaken(next: string, running: string): void {
   const held = bindsOf(running);
   for (const [address, options] of bindsOf(next)) {
-    if (held.has(address)) continue;
+    if (held.has(address) || [...held.values()].some((one) => isOneOfAll(one, options))) continue;
     const why = whyTaken(options);
     if (why !== undefined) throw new PortTaken(`Cannot listen at ${address}: ${why}`, options.port);
   }
 }
 
+/** Whether one of the two is at all addresses of the host, with the other's port: HAProxy passes that on to itself. */
+function isOneOfAll(a: Bind, b: Bind): boolean {
+  return a.port === b.port && [a, b].some(({ hostname }) => hostname === "0.0.0.0" || hostname === "::");
+}
+
 /** Why nobody new can listen there now, the end of a sentence; `undefined` if somebody can. */
-export function whyTaken(at: { readonly hostname: string; readonly port: number }): string | undefined {
+export function whyTaken(at: Bind): string | undefined {
   try {
     Deno.listen(at).close();
     return undefined;
@@ -36,8 +46,8 @@ export function whyTaken(at: { readonly hostname: string; readonly port: number 
   }
 }
 
-function bindsOf(config: string): ReadonlyMap<string, { readonly hostname: string; readonly port: number }> {
-  const binds = new Map<string, { readonly hostname: string; readonly port: number }>();
+function bindsOf(config: string): ReadonlyMap<string, Bind> {
+  const binds = new Map<string, Bind>();
   for (const [, host = "", port = ""] of config.matchAll(/^ {2}bind ([0-9.]+|\[[0-9a-f:.]+\]):([0-9]+)(?: |$)/gm)) {
     binds.set(`${host}:${port}`, { hostname: host.replace(/^\[|\]$/g, ""), port: Number(port) });
   }

@@ -50,7 +50,10 @@ export interface Verdict {
   readonly perSecond: number;
   /** In the order in which they were sent; none is what is promised. */
   readonly problems: readonly Problem[];
-  /** Who arrived at an instance though it was sent in [from, to), in ms since 1970: while nobody should have. */
+  /**
+   * Who was sent at `from` or later and arrived at an instance before `to`, in ms since 1970: while nobody should have. Who
+   * was on the way at `to` may have been routed after it.
+   */
   routedTo(instance: string, from: number, to?: number): readonly SentRequest[];
   /** Of the first request that was sent at or after this time and is ok: when it was sent, in ms since 1970. */
   okSince(at: number): number | undefined;
@@ -84,9 +87,12 @@ export function judge(sent: Sent, arrived: Arrived): Verdict {
     ...verdict,
     routedTo: (instance, from, to = Infinity) =>
       Array.from(places).flatMap(([row, at]) => {
-        const there = at.some((place) => arrived.instances[arrived.instance[place] ?? -1]?.id === instance);
         const one = request(row);
-        return there && one.at >= from && one.at < to ? [one] : [];
+        const there = at.some((place) =>
+          arrived.instances[arrived.instance[place] ?? -1]?.id === instance &&
+          arrived.origin + (arrived.at[place] ?? 0) < to
+        );
+        return there && one.at >= from ? [one] : [];
       }),
     okSince: (at) => {
       const row = sent.at.findIndex((ms, row) =>

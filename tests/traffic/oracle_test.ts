@@ -127,6 +127,7 @@ Deno.test("routedTo() finds who was sent after an instance was to get nothing, a
   assert.deepEqual(ids(1_000), [0, 2, 3]);
   assert.deepEqual(ids(1_011), [2, 3]);
   assert.deepEqual(ids(1_011, 1_030), [2]);
+  assert.deepEqual(ids(1_011, 1_021), [], "it arrived just then");
   assert.deepEqual(ids(1_031), []);
   assert.deepEqual(verdict.routedTo("i2", 1_011), []);
 });

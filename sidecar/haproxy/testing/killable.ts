@@ -33,6 +33,7 @@ const calm = assign(wantedOf(identity, service(name, { instances, enabled: false
 const transition = diff(plan, calm);
 if (transition.kind !== "runtime") throw new Error(`expected commands, not ${transition.kind}`);
 await haproxy.update((generation) => print(calm, generation), transition.commands);
+await data.sync();
 await haproxy[Symbol.asyncDispose]();
 console.log("done");
 Deno.exit(0);
