@@ -305,7 +305,8 @@ export class Reconciler {
       const asking = [...this.#wishes.wanted.values()].filter(({ localPort }) => localPort === refusal.port);
       // The port for all: no service is to blame.
       if (asking.length === 0) throw refusal;
-      return this.#wishes.losePort(asking.map(({ name }) => name), refusal.message);
+      // They are taken in again: without the port, until it is free.
+      return this.look(asking.map(({ name }) => name));
     }
     const services = await revertGuilty(refusal, this.#wishes, this.#plan, (wanted) => {
       const plan = settled(this.#assign(wanted, "refill"));

@@ -1,11 +1,12 @@
 /** What the sidecar before this one left: HAProxy that runs, or files that it can run from. */
 import type { Log } from "../proto/log.ts";
+import { formatAddress } from "../proto/settings.ts";
 import { parse } from "./config/parse.ts";
 import { type Files, print } from "./config/print.ts";
 import type { EgressSettings } from "./config/print_egress.ts";
-import { Word } from "./config/text.ts";
 import type { DataFolder } from "./haproxy/data_folder.ts";
 import type { Haproxy } from "./haproxy/haproxy.ts";
+import { bindsOf } from "./haproxy/new_ports.ts";
 import { diff } from "./routing/diff.ts";
 import type { HaproxyPlan, Server } from "./routing/plan.ts";
 
@@ -61,8 +62,11 @@ export async function takeOver({ data, haproxy, egress, log }: TakeOverOptions):
 
 /** The plan with those ports alone that HAProxy has by `config` at the address of today's settings. */
 function withHeld(plan: HaproxyPlan, config: string, { egress: { host } }: EgressSettings): HaproxyPlan {
-  const bind = (port: number) => `  bind ${Word.socketAddress(host, port).text}\n`;
-  return { ...plan, listeners: new Map([...plan.listeners].filter(([port]) => config.includes(bind(port)))) };
+  const held = bindsOf(config);
+  return {
+    ...plan,
+    listeners: new Map([...plan.listeners].filter(([port]) => held.has(formatAddress({ host, port })))),
+  };
 }
 
 /**

@@ -25,8 +25,8 @@ export class Wishes {
   /** Forms that HAProxy runs; what has changed since is not proven to be accepted by it. */
   readonly #proven = new Map<string, WantedService>();
   readonly #unproven = new Set<string>();
-  /** Those that have not got their port. */
-  readonly #portless = new Set<string>();
+  /** Those that have not got their port: as they are with it, and why they are wanted without. */
+  readonly #portless = new Map<string, { readonly whole: WantedService; readonly problem: string }>();
   /** Those that wait for addresses. */
   readonly #pending = new Set<string>();
 
@@ -40,7 +40,13 @@ export class Wishes {
 
   /** By service. One that is left out in part is named, too. */
   get refused(): readonly RefusedService[] {
-    return Array.from(this.#refused, ([service, reason]) => ({ service, reason: reason.slice(0, MOST_REASON) }));
+    const names = new Set([...this.#refused.keys(), ...this.#portless.keys()]);
+    return Array.from(names, (service) => {
+      const reasons = [this.#refused.get(service), this.#portless.get(service)?.problem].filter((one) =>
+        one !== undefined
+      );
+      return { service, reason: reasons.join("; ").slice(0, MOST_REASON) };
+    });
   }
 
   /** Refused ones of which no good form is known: what runs of them, from before this sidecar, stays. */
@@ -50,7 +56,7 @@ export class Wishes {
 
   /** Services that wait for a port which may be had later. */
   get portless(): ReadonlySet<string> {
-    return this.#portless;
+    return new Set(this.#portless.keys());
   }
 
   /** Services of which host names are being looked up: they are as they were, or new and without these instances. */
@@ -78,25 +84,23 @@ export class Wishes {
     resolver.need(name, service?.instances.map((instance) => instance.host) ?? []);
     const pending = resolver.isPending(name);
     pending ? this.#pending.add(name) : this.#pending.delete(name);
+    const good = this.#portless.get(name)?.whole ?? this.#wanted.get(name);
     // Who asked hears of an address; until then the form that was good before, and what was refused of it, are as good as any.
-    if (this.#wanted.has(name) && pending) return;
+    if (good && pending) return this.#want(name, good);
     this.#refused.delete(name);
-    this.#portless.delete(name);
     if (!service) {
       this.#wanted.delete(name);
+      this.#portless.delete(name);
       return;
     }
     const rendered = attempt(() => render(name, service, { addressOf: (host) => resolver.addressOf(host), isEjected }));
     if (rendered.kind === "refused") {
       this.#refused.set(name, rendered.reason);
+      if (good) this.#want(name, good);
       return;
     }
-    const { localPort, ...elsewhere } = rendered.service;
-    const problem = localPort === undefined ? undefined : this.#options.portProblem(name, localPort);
-    if (problem !== undefined) this.#portless.add(name);
-    this.#wanted.set(name, problem === undefined ? rendered.service : elsewhere);
-    const problems = [...(pending ? [] : rendered.unresolved), ...(problem === undefined ? [] : [problem])];
-    if (problems.length > 0) this.#refused.set(name, problems.join("; "));
+    this.#want(name, rendered.service);
+    if (!pending && rendered.unresolved.length > 0) this.#refused.set(name, rendered.unresolved.join("; "));
   }
 
   /** HAProxy runs all of it. */
@@ -124,26 +128,22 @@ export class Wishes {
     return [...this.#unproven];
   }
 
-  /** Somebody else has their port: they are wanted without it until they are taken in again, when it may be free. */
-  losePort(names: readonly string[], reason: string): void {
-    for (const name of names) {
-      const service = this.#wanted.get(name);
-      if (!service) continue;
-      const { localPort: _, ...elsewhere } = service;
-      this.#wanted.set(name, elsewhere);
-      this.#portless.add(name);
-      const before = this.#refused.get(name);
-      this.#refused.set(name, before === undefined ? reason : `${before}; ${reason}`);
-    }
-  }
-
   /** HAProxy does not take these services as they are: back to the forms that it last ran. */
   revert(names: readonly string[], reason: string): void {
     for (const name of names) {
       const service = this.#proven.get(name);
       service ? this.#wanted.set(name, service) : this.#wanted.delete(name);
+      this.#portless.delete(name);
       this.#refused.set(name, reason);
     }
+  }
+
+  /** With its port, if that can be had, else without. */
+  #want(name: string, whole: WantedService): void {
+    const { localPort, ...elsewhere } = whole;
+    const problem = localPort === undefined ? undefined : this.#options.portProblem(name, localPort);
+    problem === undefined ? this.#portless.delete(name) : this.#portless.set(name, { whole, problem });
+    this.#wanted.set(name, problem === undefined ? whole : elsewhere);
   }
 }
 

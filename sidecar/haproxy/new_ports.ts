@@ -46,7 +46,8 @@ export function whyTaken(at: Bind): string | undefined {
   }
 }
 
-function bindsOf(config: string): ReadonlyMap<string, Bind> {
+/** Where a configuration has HAProxy listen, by `host:port`. */
+export function bindsOf(config: string): ReadonlyMap<string, Bind> {
   const binds = new Map<string, Bind>();
   for (const [, host = "", port = ""] of config.matchAll(/^ {2}bind ([0-9.]+|\[[0-9a-f:.]+\]):([0-9]+)(?: |$)/gm)) {
     binds.set(`${host}:${port}`, { hostname: host.replace(/^\[|\]$/g, ""), port: Number(port) });

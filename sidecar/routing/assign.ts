@@ -28,7 +28,7 @@ export function assign(wanted: Wanted, running: HaproxyPlan, how: Assigning = {}
   const reload = reloading !== "hold" &&
     (needs.reload || (reloading === "refill" && running.spares.length - needs.taken.length < spares));
   // A service that waits for a reload goes on in the backends that it has, whatever pool they are of.
-  const waiting = new Set(reload ? [] : waitingFor(needs, wanted, running));
+  const waiting = new Set(reload ? [] : concerned(needs, wanted, running));
   const backends = keptBackends({ wanted, running, frozen, reload, waiting });
   for (const [at, pool] of needs.taken.entries()) {
     const slot = running.spares[at] as string;
@@ -80,10 +80,11 @@ export function hasLeaving(servers: Servers): boolean {
 
 /** The services that a reload is needed for. */
 export function needReload(wanted: Wanted, running: HaproxyPlan): readonly string[] {
-  return waitingFor(needsOf(wanted, running), wanted, running);
+  return concerned(needsOf(wanted, running), wanted, running);
 }
 
-function waitingFor(
+/** The services whose needs only a reload meets. */
+function concerned(
   { pools, headers, listeners, reload }: Needs,
   wanted: Wanted,
   running: HaproxyPlan,
