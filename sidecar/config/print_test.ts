@@ -93,3 +93,15 @@ for (const [name, plan] of Object.entries(GOLDEN)) {
     }
   });
 }
+
+Deno.test("print() says what is new, whatever it has printed last", () => {
+  const said = (listeners: HaproxyPlan["listeners"], generation: number) => {
+    const { text } = print({ ...EMPTY_PLAN, listeners }, SETTINGS, { generation }).config;
+    return [text.includes("frontend local.orders "), text.includes(`worker-${generation}.sock`)];
+  };
+  const orders: HaproxyPlan["listeners"] = new Map([[7_500, { service: "orders", speaks: "http" }]]);
+  assert.deepEqual(said(EMPTY_PLAN.listeners, 1), [false, true]);
+  assert.deepEqual(said(orders, 1), [true, true]);
+  assert.deepEqual(said(orders, 2), [true, true]);
+  assert.deepEqual(said(EMPTY_PLAN.listeners, 2), [false, true]);
+});

@@ -117,3 +117,17 @@ async function inTempDir(use: (path: string) => Promise<void>): Promise<void> {
 function textsOf({ config, routes, position }: Files): Installed {
   return { config: config.text, routes: routes.text, position };
 }
+
+Deno.test("what could not be brought to disk is owed until it is there", async () => {
+  await inTempDir(async (path) => {
+    using data = await DataFolder.open(path);
+    data.install(FILES);
+    Deno.renameSync(`${path}/routes.map`, `${path}/elsewhere`);
+    for (let again = 0; again < 2; again++) await assert.rejects(data.sync(), Deno.errors.NotFound);
+    Deno.renameSync(`${path}/elsewhere`, `${path}/routes.map`);
+    await data.sync();
+    Deno.removeSync(`${path}/routes.map`);
+    // All of it is there already.
+    await data.sync();
+  });
+});
